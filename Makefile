@@ -1,0 +1,46 @@
+# Two commands do all set-up on a machine with Go, a C compiler and Python 3:
+#   make demo    trains an image classifier from examples/glyphs
+#   make test    runs the tests
+GO      ?= go
+BIN     := bin/runner
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+.PHONY: build ort demo test test-parity test-faults test-faults-long check fix bench bench-accuracy clean
+
+build: ## the runner command
+	$(GO) build -trimpath -ldflags "-X github.com/trainwright/trainwright/internal/cli.Version=$(VERSION)" -o $(BIN) ./cmd/runner
+
+ort: build ## the ONNX Runtime library, once, into the user cache
+	./$(BIN) doctor --fetch
+
+demo: build ort ## a real image classifier from an HCL file
+	./$(BIN) dataset sample glyphs demo/data
+	./$(BIN) --chdir=examples/glyphs apply --auto-approve
+
+test: ort ## every test that belongs to each change
+	$(GO) test ./...
+
+test-parity: ort ## numeric checks against stored PyTorch references, whole models
+	$(GO) test -count=1 -tags parity ./engine/...
+
+test-faults: build ort ## kill -9 at random moments, a sample
+	$(GO) test -count=1 -timeout 10m ./test/crash -args -kills=20
+
+test-faults-long: build ort ## the long form
+	$(GO) test -count=1 -timeout 2h ./test/crash -args -kills=200
+
+check: ## formatting and vet
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+
+fix: ## format
+	gofmt -w $$(git ls-files '*.go')
+
+bench: ort ## images/s and memory against PyTorch, interleaved
+	bash bench/run.sh
+
+bench-accuracy: ort ## validation accuracy against PyTorch on a small real dataset
+	bash bench/accuracy.sh
+
+clean:
+	rm -rf bin demo
