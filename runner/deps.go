@@ -57,9 +57,13 @@ const (
 
 // Executor runs attempts somewhere. Suite: runner/executor/executortest.
 type Executor interface {
-	// Run starts the attempt, or adopts it when it is already alive, feeds
-	// its events to sink and returns when it has ended and every event is
-	// home. When ctx ends, Run stops following and leaves the step alive.
+	// Run starts the attempt if it never was started, adopts it when it is
+	// alive, and of one that has ended (while no runner lived, say) only
+	// brings the rest of its events home: no attempt is started twice. It
+	// feeds events to sink and returns when the attempt has ended and every
+	// event is home. An error of sink is returned and leaves the step alive.
+	// When ctx ends, Run stops following and leaves the step alive.
+	// The folder job.Task.AttemptDir exists and holds task.json.
 	Run(ctx context.Context, job Job, sink Sink) (Exit, error)
 	// Cancel asks the attempt to write a checkpoint and stop, and kills it
 	// after job.Grace. Run returns once it is gone. Idempotent.
@@ -113,8 +117,9 @@ type Store interface {
 	// Rename moves a step's runs to a new address.
 	Rename(ctx context.Context, pipeline string, from, to pipelines.Address) error
 
-	// Lock takes the pipeline's state lock, or returns a CodeLocked error
-	// whose *LockedError names the holder.
+	// Lock takes the pipeline's state lock, or returns an error made by
+	// Locked, whose *LockedError names the holder. It takes nothing over:
+	// the caller decides whether the holder lives (HolderGone) and unlocks it by id.
 	Lock(ctx context.Context, pipeline string, holder LockHolder) error
 	Unlock(ctx context.Context, pipeline, lockID string) error
 	LockHolder(ctx context.Context, pipeline string) (LockHolder, bool, error)

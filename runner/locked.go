@@ -3,7 +3,16 @@ package runner
 import (
 	"fmt"
 	"time"
+
+	"github.com/trainwright/trainwright/pipelines"
 )
+
+// Locked is the CodeLocked error that a Store returns when somebody else
+// holds the lock; errors.As finds the *LockedError in it.
+func Locked(pipeline string, holder LockHolder) error {
+	e := &LockedError{Pipeline: pipeline, Holder: holder}
+	return &pipelines.Error{Code: pipelines.CodeLocked, Message: e.Error(), Err: e}
+}
 
 func (e *LockedError) Error() string {
 	h := e.Holder
