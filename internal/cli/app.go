@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/cobra"
+)
+
+// app is what the commands share: streams, environment and the global flags.
+type app struct {
+	Config
+	env map[string]string
+
+	chdir    string
+	json     bool
+	jsonInto string
+	noColor  bool
+
+	log      *slog.Logger
+	redactor *redactor
+	files    map[string]*hcl.File // sources read so far, for snippets in messages
+	streamed bool                 // stdout carries JSON lines; an error is one of them
+	json2    *os.File             // --json-into, open
+}
+
+func newApp(cfg Config) *app {
+	a := &app{Config: cfg, env: map[string]string{}, redactor: &redactor{}, files: map[string]*hcl.File{}}
+	for _, kv := range cfg.Env {
+		k, v, _ := strings.Cut(kv, "=")
+		a.env[k] = v
+	}
+	a.log = newLogger(cfg.Stderr, a.env["RUNNER_LOG"], a.redactor)
+	return a
+}
+
+// globalFlags are those of every command.
+func (a *app) globalFlags(root *cobra.Command) {
+	f := root.PersistentFlags()
+	f.StringVar(&a.chdir, "chdir", "", "work in `DIR` instead of the current folder")
+	f.BoolVar(&a.json, "json", false, "write JSON to standard output")
+	f.StringVar(&a.jsonInto, "json-into", "", "write the JSON also into `FILE`")
+	f.BoolVar(&a.noColor, "no-color", false, "no colours (NO_COLOR does the same)")
+}
+
+// start runs before every command, when flags are known.
+func (a *app) start() error {
+	if a.chdir != "" {
+		info, err := os.Stat(a.chdir)
+		if err != nil {
+			return usagef("--chdir: %w", err)
+		}
+		if !info.IsDir() {
+			return usagef("--chdir: %s is not a folder", a.chdir)
+		}
+	}
+	if a.jsonInto != "" {
+		f, err := os.OpenFile(a.path(a.jsonInto), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+		if err != nil {
+			return usagef("--json-into: %w", err)
+		}
+		a.json2 = f
+	}
+	return nil
+}
+
+// path resolves a path of the command line under --chdir.
+func (a *app) path(p string) string {
+	if a.chdir == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(a.chdir, p)
+}
+
+// absPath is path made absolute.
+func (a *app) absPath(p string) (string, error) { return filepath.Abs(a.path(p)) }
+
+// finish reports err and returns the exit code.
+func (a *app) finish(err error) int {
+	code := exitCode(err)
+	var status exitStatus
+	if err != nil && !errors.As(err, &status) {
+		a.reportError(err, code)
+	}
+	if a.json2 != nil {
+		if cerr := a.json2.Close(); cerr != nil && code == exitDone {
+			a.reportError(usagef("--json-into: %w", cerr), exitError)
+			code = exitError
+		}
+	}
+	return code
+}
+
+// colour reports whether w takes ANSI colours.
+func (a *app) colour(w io.Writer) bool {
+	if a.noColor || a.env["NO_COLOR"] != "" || a.env["TERM"] == "dumb" {
+		return false
+	}
+	return isTerminal(w)
+}
+
+// width of the terminal at w in columns; 0 when it is none.
+func (a *app) width(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+

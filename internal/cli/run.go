@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/trainwright/trainwright/adapters"
+)
+
+// Config is everything that the command touches. Main fills it from the
+// process; tests fill it with fakes.
+type Config struct {
+	Args   []string // without the program's name
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+	Env    []string // KEY=value, as os.Environ
+
+	Adapters adapters.Registry
+	Steps    map[string]adapters.StepFunc // adapter name -> what `runner step` runs in this process
+	Now      func() time.Time
+}
+
+// Run executes one command line and returns its exit code. SIGINT and SIGTERM
+// end the context that commands work under; a second one ends the process.
+func Run(ctx context.Context, cfg Config) int {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // from then on a signal has its default action
+
+	a := newApp(cfg)
+	root := newRoot(a)
+	root.SetArgs(normalizeArgs(root, cfg.Args))
+	return a.finish(root.ExecuteContext(ctx))
+}
