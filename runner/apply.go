@@ -1,0 +1,71 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	"github.com/trainwright/trainwright/pipelines"
+)
+
+// Applier executes plans. Its Planner must be the one that planned.
+type Applier struct {
+	Planner
+	// Dir is the state folder (".runner"); run folders lie in Dir/runs/ID.
+	Dir string
+	// Version is the runner's own, for the record.
+	Version string
+	// RetryDelay is waited before a second attempt and doubles up to 30 s;
+	// 0 = 1 s.
+	RetryDelay time.Duration
+	// Poll is how often a lock, a slot or an attempt of unknown state is
+	// looked at again; 0 = 500 ms.
+	Poll time.Duration
+	// Grace is given to a cancelled step to write its checkpoint; 0 = 60 s.
+	Grace time.Duration
+}
+
+// ApplyOptions are the choices of one apply.
+type ApplyOptions struct {
+	Parallelism int           // steps at once; 0 = 4
+	LockTimeout time.Duration // how long to wait for the state lock
+	Observer    Observer      // nil = nobody watches
+	Operation   string        // for the lock's holder: apply, resume; "" = apply
+	Commit      string        // git commit and branch, for the record
+	Branch      string
+}
+
+// ApplyResult is how an apply ended.
+type ApplyResult struct {
+	ApplyID string                 `json:"apply_id,omitempty"`
+	Status  pipelines.Status       `json:"status"`
+	Steps   []StepOutcome          `json:"steps"`
+	Checks  []PlannedCheck         `json:"checks,omitempty"`
+	Outputs map[string]OutputValue `json:"outputs,omitempty"`
+	Started time.Time              `json:"started"`
+	Ended   time.Time              `json:"ended"`
+}
+
+// StepOutcome is how one step of an apply ended.
+type StepOutcome struct {
+	Address  pipelines.Address `json:"address"`
+	Kind     pipelines.Kind    `json:"kind"`
+	Action   Action            `json:"action"` // as decided in the end
+	Status   pipelines.Status  `json:"status"`
+	RunID    string            `json:"run_id,omitempty"`
+	JobID    int64             `json:"job_id,omitempty"`
+	Attempts int               `json:"attempts,omitempty"`
+	Dir      string            `json:"dir,omitempty"` // of the run
+	Cause    pipelines.Cause   `json:"cause,omitempty"`
+	Error    string            `json:"error,omitempty"`
+	Range    pipelines.Range   `json:"range,omitzero"` // of the step's block
+	Result   *pipelines.Result `json:"result,omitempty"`
+}
+
+// Apply executes a plan under the pipeline's state lock. The result is filled
+// as far as apply came, whatever the error. The error's code is locked (held
+// by another), stale (the state changed since the plan), cancelled (ctx
+// ended), timeout (all that failed ran out of time), step_failed, or
+// check_failed (all steps are well, a check is not); errors.As finds Problems.
+func (a *Applier) Apply(ctx context.Context, plan *Plan, opts ApplyOptions) (ApplyResult, error) {
+	return ApplyResult{}, pipelines.Errorf(pipelines.CodeUnavailable, "applying is not available")
+}
