@@ -6,12 +6,16 @@ import (
 )
 
 // toRGB converts what the decoders return; every case is one of their types.
-func toRGB(src stdimage.Image) *RGB {
+func toRGB(src stdimage.Image, format Format) *RGB {
 	b := src.Bounds()
 	out := New(b.Dx(), b.Dy())
 	switch s := src.(type) {
 	case *stdimage.YCbCr:
-		ycbcrToRGB(out, s)
+		if format == WebP {
+			ycbcrToRGB(out, s, vp8Row)
+		} else {
+			ycbcrToRGB(out, s, jfifRow)
+		}
 	case *stdimage.Gray:
 		each(out, s.Pix, s.Stride, 1, func(d, p []byte) { d[0], d[1], d[2] = p[0], p[0], p[0] })
 	case *stdimage.Gray16:

@@ -90,7 +90,7 @@ func Decode(data []byte) (m *RGB, err error) {
 	if err := checkSize(size.X, size.Y); err != nil {
 		return nil, err
 	}
-	return orient(toRGB(src), c.Orientation), nil
+	return orient(toRGB(src, c.Format), c.Orientation), nil
 }
 
 // decodeConfig also returns the bytes to decode: data, or for WebP the first

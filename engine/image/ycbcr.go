@@ -21,7 +21,7 @@ func colorTables() (rr, bb, rg, bg [256]int32) {
 // ycbcrToRGB converts a decoded JPEG or WebP. Chroma is interpolated as
 // libjpeg's "fancy upsampling" does (jdsample.c); the standard library would
 // repeat it, which differs by up to tens of levels at coloured edges.
-func ycbcrToRGB(out *RGB, s *stdimage.YCbCr) {
+func ycbcrToRGB(out *RGB, s *stdimage.YCbCr, convertRow func(dst, y, cb, cr []byte)) {
 	w, h := out.Width, out.Height
 	hs, vs := subsampling(s.SubsampleRatio)
 	cw, ch := (w+hs-1)/hs, (h+vs-1)/vs
@@ -34,7 +34,8 @@ func ycbcrToRGB(out *RGB, s *stdimage.YCbCr) {
 	}
 }
 
-func convertRow(dst, yy, cb, cr []byte) {
+// jfifRow converts full-range values (JPEG).
+func jfifRow(dst, yy, cb, cr []byte) {
 	cb, cr = cb[:len(yy)], cr[:len(yy)]
 	for x, v := range yy {
 		y := int32(v)
@@ -43,6 +44,20 @@ func convertRow(dst, yy, cb, cr []byte) {
 		d[0] = clip(y + crToR[r])
 		d[1] = clip(y + (cbToG[b]+crToG[r])>>16)
 		d[2] = clip(y + cbToB[b])
+	}
+}
+
+// vp8Row converts studio-range BT.601 values (WebP) with libwebp's constants
+// (src/dsp/yuv.h); the standard library's colour model takes them for full range.
+func vp8Row(dst, yy, cb, cr []byte) {
+	cb, cr = cb[:len(yy)], cr[:len(yy)]
+	for x, v := range yy {
+		y := int32(v) * 19077 >> 8
+		b, r := int32(cb[x]), int32(cr[x])
+		d := dst[3*x : 3*x+3 : 3*x+3]
+		d[0] = clip((y + r*26149>>8 - 14234) >> 6)
+		d[1] = clip((y - b*6419>>8 - r*13320>>8 + 8708) >> 6)
+		d[2] = clip((y + b*33050>>8 - 17685) >> 6)
 	}
 }
 
