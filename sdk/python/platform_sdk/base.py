@@ -1,0 +1,172 @@
+"""TrainingAdapter: the class that a model developer writes."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, Callable, List, Optional
+
+from . import checkpoints, storage
+from .config import ConfigSchema, DatasetConfig, ModelConfig, TrainingConfig
+from .logger import TrainingLogger
+from .results import MetricsResult
+
+_log = logging.getLogger("platform_sdk")
+
+
+class Stop(BaseException):
+    """Raised in the training thread when the step was asked to stop. Not an
+    ``Exception``, so that an adapter's ``except Exception`` lets it through."""
+
+
+class TrainingAdapter(ABC):
+    """Base of every adapter. Write ``prepare_model``, ``prepare_dataset`` and
+    ``train``; add the static methods to offer settings::
+
+        class Mine(TrainingAdapter):
+            def prepare_model(self): self.model = build(self.model_config.model_name)
+            def prepare_dataset(self): self.loader = load(self.dataset_config.dataset_path)
+            def train(self, start_epoch=0, checkpoint_path=None, resume_training=False):
+                self.prepare_model(); self.prepare_dataset()
+                ...
+                return results
+
+    ``prepare_*`` run once however often they are called. Checkpoints that
+    ``train`` writes to ``output_dir/checkpoints/{epoch_N,latest,best}.pth``
+    are found, hashed, announced and uploaded.
+    """
+
+    def __init__(self, model_config: ModelConfig, dataset_config: DatasetConfig, training_config: TrainingConfig,
+                 output_dir: str, job_id: int, project_id: Optional[int] = None,
+                 logger: Optional[TrainingLogger] = None) -> None:
+        self.model_config = model_config
+        self.dataset_config = dataset_config
+        self.training_config = training_config
+        self.output_dir = str(output_dir)
+        self.job_id = job_id
+        self.project_id = project_id
+        self.logger = logger
+        self._prepared: set[str] = set()
+        self._announced: dict[Path, tuple[int, int]] = {}
+        self._metrics: dict[int, dict[str, float]] = {}
+        self._uploads: list[threading.Thread] = []
+        self.checkpoints: dict[str, dict[str, Any]] = {}
+        Path(self.output_dir, "checkpoints").mkdir(parents=True, exist_ok=True)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("prepare_model", "prepare_dataset"):
+            method = cls.__dict__.get(name)
+            if method is not None and not getattr(method, "__isabstractmethod__", False):
+                setattr(cls, name, _once(name, method))
+
+    @abstractmethod
+    def prepare_model(self) -> None:
+        """Builds ``self.model`` from ``model_config``."""
+
+    @abstractmethod
+    def prepare_dataset(self) -> None:
+        """Opens the data; may set ``model_config.num_classes``."""
+
+    @abstractmethod
+    def train(self, start_epoch: int = 0, checkpoint_path: Optional[str] = None,
+              resume_training: bool = False) -> List[MetricsResult]:
+        """Trains the epochs ``start_epoch … epochs - 1`` and returns one result each.
+        ``checkpoint_path`` is what to load first: everything when
+        ``resume_training``, else the weights alone."""
+
+    def applied_config(self) -> Optional[dict[str, Any]]:
+        """Override to prove what is in force: values by dotted name, read back
+        from the objects that were built (``optimizer.param_groups[0]["lr"]``).
+        None (the default) proves by what was read of the config."""
+        return None
+
+    @staticmethod
+    def get_advanced_config_schema(task_type: str) -> ConfigSchema:
+        """The settings that this adapter offers for a task."""
+        return ConfigSchema(fields=[])
+
+    @staticmethod
+    def get_config_presets(task_type: str) -> dict[str, Any]:
+        """Named settings, nested by group: ``{"basic": {"optimizer": {"type": "adam"}}}``."""
+        return {}
+
+    # -- hooks that adapters call ------------------------------------------------
+
+    def _save_validation_result(self, epoch: int, task_type: Any, primary_metric_name: str, primary_metric_value: float,
+                                overall_loss: Optional[float] = None, metrics: Optional[dict[str, Any]] = None,
+                                per_class_metrics: Optional[Any] = None, confusion_matrix: Optional[Any] = None,
+                                checkpoint_path: Optional[str] = None) -> None:
+        """Files one validation pass (``epoch`` counts from 0)."""
+        if self.logger:
+            self.logger.log_validation(
+                epoch, str(getattr(task_type, "value", task_type)), primary_metric_name, primary_metric_value, overall_loss,
+                metrics, per_class_metrics, confusion_matrix, checkpoint_path, classes=self.dataset_config.classes or None)
+
+    def _upload_checkpoint_to_r2(self, path: Any, epoch: int, metrics: Any = None) -> None:
+        """Announces a checkpoint and uploads it in the background where object
+        storage is configured (R2_ENDPOINT, R2_ACCESS_KEY_ID, R2_SECRET_ACCESS_KEY,
+        R2_BUCKET). A failed upload is told and never stops training."""
+        self._remember(epoch, metrics)
+        self.announce_checkpoints()
+        target = storage.Bucket.from_environment()
+        if target is None:
+            return
+        thread = threading.Thread(target=self._upload, args=(target, Path(path)), daemon=True, name="checkpoint-upload")
+        thread.start()
+        self._uploads.append(thread)
+
+    def _upload(self, target: "storage.Bucket", path: Path) -> None:
+        try:
+            target.upload(path, f"jobs/{self.job_id}/checkpoints/{path.name}")
+        except Exception as error:  # observers may fail; training may not
+            if self.logger:
+                self.logger.log_message(f"upload of {path.name} failed: {error}; it stays in {path.parent}", level="WARNING")
+
+    def announce_checkpoints(self) -> None:
+        """Announces what is new or changed in ``output_dir/checkpoints``."""
+        folder = Path(self.output_dir, "checkpoints")
+        for found in checkpoints.find(folder):
+            stamp = (found.size, found.mtime_ns)
+            if self._announced.get(found.path) == stamp or not checkpoints.readable(found.path):
+                continue
+            self._announced[found.path] = stamp
+            epoch = found.epoch if found.epoch is not None else max(self._metrics, default=0)
+            checkpoint = {
+                "name": f"epoch_{epoch + 1}" if found.epoch is not None else found.name, "path": str(found.path),
+                "sha256": checkpoints.sha256(found.path), "size": found.size, "epoch": epoch + 1,
+                "global_step": self.logger.global_step if self.logger else 0, "metrics": self._metrics.get(epoch, {}),
+            }
+            self.checkpoints[found.name] = checkpoint
+            if self.logger:
+                self.logger.before_metrics()
+                self.logger.log_checkpoint(checkpoint)
+
+    def wait_for_uploads(self, seconds: float = 60.0) -> None:
+        """Waits for uploads under way, at most that long each."""
+        for thread in self._uploads:
+            thread.join(seconds)
+
+    def _remember(self, epoch: int, metrics: Any) -> None:
+        if isinstance(metrics, MetricsResult):
+            metrics = {"train_loss": metrics.train_loss, "val_loss": metrics.val_loss, **metrics.metrics}
+        if isinstance(metrics, dict):
+            self._metrics[epoch] = {k: float(v) for k, v in metrics.items() if isinstance(v, (int, float))}
+
+
+def _once(name: str, method: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(method)
+    def guarded(self: TrainingAdapter, *args: Any, **kwargs: Any) -> None:
+        # Keyed by the class too, so that super().prepare_model() still runs.
+        key = f"{method.__qualname__}"
+        prepared = self.__dict__.setdefault("_prepared", set())
+        if key in prepared:
+            return None
+        method(self, *args, **kwargs)
+        prepared.add(key)
+        return None
+
+    return guarded

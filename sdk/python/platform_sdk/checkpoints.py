@@ -1,0 +1,174 @@
+"""Checkpoint files: written whole or not at all, hashed, found again.
+
+``save`` and ``load`` keep everything that training is made of (model,
+optimizer, scheduler, scaler, random generators, epoch, sample position), so
+that a resumed training goes on as if it had never stopped. ``find`` and
+``scan`` also take files that an adapter wrote itself with ``torch.save``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import re
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+_NAME = re.compile(r"^(?:epoch_(\d+)|latest|best)\.(?:pth|pt)$")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint file: its role (``epoch_N``, ``latest``, ``best``) and content."""
+
+    name: str
+    path: Path
+    epoch: Optional[int]  # of epoch_N, counted from 0
+    size: int
+    mtime_ns: int
+
+
+def find(folder: str | Path) -> list[Found]:
+    """Lists ``epoch_N``, ``latest`` and ``best`` in a folder, oldest first."""
+    found = []
+    for path in Path(folder).glob("*.p*"):
+        match = _NAME.match(path.name)
+        if match and path.is_file():
+            stat = path.stat()
+            found.append(Found(path.stem, path, int(match[1]) if match[1] else None, stat.st_size, stat.st_mtime_ns))
+    return sorted(found, key=lambda f: (f.mtime_ns, f.epoch if f.epoch is not None else -1))
+
+
+def readable(path: str | Path) -> bool:
+    """Whether a file is a whole torch checkpoint: every record of its archive
+    passes its checksum. Old pickle-only files are taken when they end as a
+    pickle ends."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return archive.testzip() is None
+        with open(path, "rb") as file:
+            head = file.read(2)
+            file.seek(-1, os.SEEK_END)
+            return head[:1] == b"\x80" and file.read(1) == b"."
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def newest(folder: str | Path) -> tuple[Optional[Found], list[Path]]:
+    """The newest readable checkpoint to resume from, and the unreadable ones
+    that were passed over. ``best`` is never resumed from."""
+    broken = []
+    for found in reversed([f for f in find(folder) if f.name != "best"]):
+        if readable(found.path):
+            return found, broken
+        broken.append(found.path)
+    return None, broken
+
+
+def sha256(path: str | Path) -> str:
+    """Hex SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def atomic_save(value: Any, path: str | Path) -> Path:
+    """``torch.save`` to a temporary name in the same folder, synced and renamed:
+    a crash leaves the old file or the new one, never half of one."""
+    import torch
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd, temporary = tempfile.mkstemp(prefix="." + path.name + ".", dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            torch.save(value, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return path
+
+
+def save(path: str | Path, *, epoch: int, model: Any, optimizer: Any = None, scheduler: Any = None, scaler: Any = None,
+         ema: Any = None, sample_position: int = 0, metrics: Optional[dict[str, Any]] = None,
+         extra: Optional[dict[str, Any]] = None) -> Path:
+    """Saves the whole state of a training after ``epoch`` (counted from 0).
+    ``sample_position`` is how many samples of the next epoch are already done."""
+    state: dict[str, Any] = {
+        "epoch": epoch, "sample_position": sample_position, "metrics": metrics or {},
+        "model_state_dict": model.state_dict(), "rng": rng_state(), "extra": extra or {},
+    }
+    for name, part in (("optimizer", optimizer), ("scheduler", scheduler), ("scaler", scaler), ("ema", ema)):
+        if part is not None:
+            state[f"{name}_state_dict"] = part.state_dict()
+    return atomic_save(state, path)
+
+
+def load(path: str | Path, *, model: Any, optimizer: Any = None, scheduler: Any = None, scaler: Any = None, ema: Any = None,
+         resume: bool = True, device: str = "cpu") -> dict[str, Any]:
+    """Loads a checkpoint of ``save``. With ``resume`` everything, random
+    generators included; without, the weights alone. Returns its other entries.
+    No code in the file is run (``weights_only``)."""
+    import torch
+
+    state = torch.load(path, map_location=device, weights_only=True)
+    model.load_state_dict(state["model_state_dict"])
+    if resume:
+        for name, part in (("optimizer", optimizer), ("scheduler", scheduler), ("scaler", scaler), ("ema", ema)):
+            if part is None:
+                continue
+            if f"{name}_state_dict" not in state:
+                raise KeyError(f"{path} holds no {name} state; resume with what it was saved with, or start from its weights")
+            part.load_state_dict(state[f"{name}_state_dict"])
+        if "rng" in state:
+            set_rng_state(state["rng"])
+    return {k: v for k, v in state.items() if not k.endswith("_state_dict") and k != "rng"}
+
+
+def rng_state() -> dict[str, Any]:
+    """The states of Python's, numpy's and torch's generators, as plain tensors and lists."""
+    import torch
+
+    version, internal, gauss = random.getstate()
+    state: dict[str, Any] = {"python": [version, list(internal), gauss], "torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    try:
+        import numpy
+
+        kind, keys, pos, has_gauss, cached = numpy.random.get_state()
+        state["numpy"] = [kind, torch.from_numpy(keys.astype("int64")), int(pos), int(has_gauss), float(cached)]
+    except ImportError:
+        pass
+    return state
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Puts the generators back to ``rng_state()``."""
+    import torch
+
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    torch.set_rng_state(state["torch"].cpu())
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    if "numpy" in state:
+        import numpy
+
+        kind, keys, pos, has_gauss, cached = state["numpy"]
+        numpy.random.set_state((kind, keys.numpy().astype("uint32"), pos, has_gauss, cached))

@@ -1,0 +1,143 @@
+"""TrainingLogger: how an adapter tells what happens."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any, Callable, Optional
+
+from .events import Discard, Spool
+
+_LEVELS = {"DEBUG": "debug", "INFO": "info", "WARNING": "warning", "WARN": "warning", "ERROR": "error", "CRITICAL": "error"}
+_log = logging.getLogger("platform_sdk")
+
+
+class TrainingLogger:
+    """Reports metrics, states and messages of one run.
+
+    Events go to the attempt's event file; whoever runs the step brings them
+    to the database, the API and the page. A logger without a sink accepts
+    every call and keeps nothing, so adapters run in tests as they are.
+
+    ``enabled`` tells whether reports are kept; ``backend_url`` is the address
+    of the platform, when the step was told one (``PLATFORM_BACKEND_URL``).
+    ``epoch`` counts from 0 in every method, as adapters count.
+    """
+
+    def __init__(self, job_id: int = 0, project_id: Optional[int] = None, sink: Spool | Discard | None = None,
+                 backend_url: Optional[str] = None, enabled: Optional[bool] = None) -> None:
+        self.job_id = job_id
+        self.project_id = project_id
+        self.backend_url = backend_url or os.environ.get("PLATFORM_BACKEND_URL", "")
+        self._sink: Spool | Discard = sink or Discard()
+        self.enabled = isinstance(self._sink, Spool) if enabled is None else enabled
+        self.logged_epochs: set[int] = set()
+        self.status: Optional[str] = None
+        self.error: Optional[str] = None
+        # Called before the first metric: the step proves there which config was read.
+        self.before_metrics: Callable[[], None] = lambda: None
+        # Optimizer updates done; adapters that count them set it.
+        self.global_step = 0
+
+    def log_metrics(self, epoch: int, loss: Optional[float] = None, accuracy: Optional[float] = None,
+                    learning_rate: Optional[float] = None, extra_metrics: Optional[dict[str, Any]] = None) -> None:
+        """Reports one epoch: ``loss`` and ``learning_rate`` of training,
+        ``accuracy`` (in [0, 1]) of validation; in ``extra_metrics`` a name with
+        the prefix ``val_`` or ``test_`` belongs to that split, another to validation,
+        but for ``train_`` ones."""
+        self.before_metrics()
+        splits: dict[str, dict[str, float]] = {}
+
+        def put(split: str, name: str, value: Any) -> None:
+            number = _number(value)
+            if number is not None:
+                splits.setdefault(split, {})[name] = number
+
+        put("train", "loss", loss)
+        put("train", "learning_rate", learning_rate)
+        put("val", "accuracy", accuracy)
+        for name, value in (extra_metrics or {}).items():
+            split, rest = _split(name)
+            put(split, rest, value)
+        for split, values in splits.items():
+            self._sink.emit("metrics", {"epoch": epoch + 1, "global_step": self.global_step, "split": split, "values": values})
+        self.logged_epochs.add(epoch)
+
+    def log_validation(self, epoch: int, task_type: str, primary_metric_name: str, primary_metric_value: float,
+                       overall_loss: Optional[float] = None, metrics: Optional[dict[str, Any]] = None,
+                       per_class_metrics: Optional[Any] = None, confusion_matrix: Optional[Any] = None,
+                       checkpoint_path: Optional[str] = None, classes: Optional[list[str]] = None,
+                       split: str = "val") -> None:
+        """Reports one validation pass: per-class metrics by class name and a
+        confusion matrix ``[truth][prediction]`` of counts."""
+        self.before_metrics()
+        self._sink.emit("validation", {
+            "epoch": epoch + 1, "global_step": self.global_step, "task_type": task_type, "split": split,
+            "primary_metric_name": primary_metric_name, "primary_metric_value": float(primary_metric_value),
+            "overall_loss": float(overall_loss) if overall_loss is not None else 0.0,
+            "metrics": _numbers(metrics or {}), "per_class_metrics": _per_class(per_class_metrics),
+            "classes": classes, "confusion_matrix": confusion_matrix, "checkpoint_path": checkpoint_path,
+        })
+
+    def log_progress(self, epoch: int, epochs: int, step: int, steps: int, loss: float,
+                     images_per_second: float = 0.0, eta_seconds: float = 0.0) -> None:
+        """Reports where training is; ``step`` counts from 1 within the epoch."""
+        self._sink.emit("progress", {
+            "epoch": epoch + 1, "epochs": epochs, "step": step, "steps": steps, "global_step": self.global_step,
+            "loss": float(loss), "images_per_second": float(images_per_second), "eta_seconds": float(eta_seconds),
+        })
+
+    def log_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Announces a checkpoint that is complete on disk."""
+        self._sink.emit("checkpoint", checkpoint)
+
+    def update_status(self, status: str, error: Optional[str] = None) -> None:
+        """Tells ``running``, ``completed`` or ``failed`` (with what went wrong)."""
+        if status not in ("running", "completed", "failed"):
+            raise ValueError(f"status {status!r} is none of running, completed, failed")
+        self.status, self.error = status, error
+        if status == "running":  # how the attempt ends is told once, by its result
+            self._sink.emit("status", {"state": status})
+
+    def log_message(self, text: str, level: str = "INFO") -> None:
+        """Tells people something. ``level`` is DEBUG, INFO, WARNING or ERROR."""
+        known = _LEVELS.get(level.upper())
+        if known is None:
+            raise ValueError(f"level {level!r} is none of DEBUG, INFO, WARNING, ERROR")
+        self._sink.emit("message", {"level": known, "text": str(text)})
+
+
+def _split(name: str) -> tuple[str, str]:
+    for split in ("train", "val", "test"):
+        if name.startswith(split + "_"):
+            return split, name[len(split) + 1:]
+    if name in ("learning_rate", "lr"):
+        return "train", "learning_rate"
+    return "val", name
+
+
+def _number(value: Any) -> Optional[float]:
+    if value is None or isinstance(value, str):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        _log.warning("metric value %r is not a number; it is not reported", value)
+        return None
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    return {k: n for k, v in values.items() if (n := _number(v)) is not None}
+
+
+def _per_class(value: Any) -> Optional[dict[str, dict[str, float]]]:
+    """Takes ``{class: {metric: value}}`` or ``[{"class": name, metric: value}]``."""
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return {str(k): _numbers(v) if isinstance(v, dict) else {"value": float(v)} for k, v in value.items()}
+    out = {}
+    for i, row in enumerate(value):
+        name = row.get("class", row.get("class_name", row.get("name", i)))
+        out[str(name)] = _numbers({k: v for k, v in row.items() if k not in ("class", "class_name", "name")})
+    return out

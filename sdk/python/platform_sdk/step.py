@@ -1,0 +1,324 @@
+"""``python -m platform_sdk.step task.json --adapter FILE``: one attempt of a run.
+
+Obeys the run protocol (docs/protocol.md). Exit codes: 0 completed, 1 failed,
+8 cancelled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Optional
+
+from . import __version__, checkpoints
+from .base import Stop, TrainingAdapter
+from .config import DatasetConfig, DatasetFormat, ModelConfig, TaskType
+from .events import Spool
+from .loading import AdapterError, adapter_class, load_module
+from .logger import TrainingLogger
+from .reader import ReadLog, RecordingDict, RecordingTrainingConfig, nest
+from .results import MetricsResult
+
+EXIT_COMPLETED, EXIT_FAILED, EXIT_CANCELLED = 0, 1, 8
+# Of the time between SIGTERM and SIGKILL, the part in which the adapter may reach a safe point by itself.
+_PATIENCE = float(os.environ.get("RUNNER_STOP_PATIENCE", "5"))
+_TRACEBACK_LINES = 20
+
+
+class ConfigNotApplied(Exception):
+    """The user wrote a setting that the adapter never read."""
+
+
+class Step:
+    """One attempt: builds the adapter from the task, runs it, tells what happened."""
+
+    def __init__(self, task: dict[str, Any], source: str) -> None:
+        self.task, self.source = task, source
+        self.spool = Spool(task["attempt_dir"], int(task["attempt"]))
+        self.log = ReadLog()
+        self.proved = False
+        self.stopping = False
+        self.logger = TrainingLogger(job_id=int(task["job_id"]), sink=self.spool)
+        self.logger.before_metrics = self.safe_point
+        self.adapter: Optional[TrainingAdapter] = None
+
+    def run(self) -> int:
+        self._hold_lock()
+        self._catch_signals()
+        try:
+            results = self._train()
+            self._prove()
+            self._report_unlogged(results)
+            assert self.adapter is not None
+            self.adapter.announce_checkpoints()
+            self.adapter.wait_for_uploads()
+            if self.logger.status == "failed":
+                return self._end("failed", "user", self.logger.error or "the adapter reported failure", results)
+            return self._end("completed", "", "", results)
+        except (Stop, KeyboardInterrupt):
+            self._checkpoint_on_stop()
+            return self._end("cancelled", "", "stopped by a signal", [])
+        except ConfigNotApplied as error:
+            return self._end("failed", "config", str(error), [])
+        except AdapterError as error:
+            return self._end("failed", "user", str(error), [])
+        except BaseException as error:
+            traceback.print_exc()
+            return self._end("failed", cause_of(error), _last_lines(error), [])
+        finally:
+            self.spool.close()
+
+    # -- building ----------------------------------------------------------------
+
+    def _train(self) -> list[MetricsResult]:
+        task, train = self.task, self.task["train"]
+        adapter_type = adapter_class(load_module(self.source), task["adapter"])
+        model, dataset = task["model"], task["dataset"]
+        config = nest(train.get("config") or {})
+        # Both places that the platform names hold the one learning rate.
+        config.setdefault("optimizer", {}).setdefault("learning_rate", train["learning_rate"])
+        start_epoch, checkpoint, resume = self._start()
+        self.adapter = adapter_type(
+            model_config=ModelConfig(
+                framework=task["adapter"], task_type=TaskType(task["task"]), model_name=model["name"],
+                num_classes=model.get("num_classes") or len(dataset.get("classes") or []) or None,
+                image_size=model.get("image_size") or 224, pretrained=bool(model.get("pretrained")),
+                weights=(model.get("weights") or {}).get("path"), freeze=model.get("freeze") or []),
+            dataset_config=DatasetConfig(
+                dataset_path=dataset["path"], format=DatasetFormat(dataset["format"]),
+                classes=dataset.get("classes") or [], index_path=dataset.get("index_path")),
+            training_config=RecordingTrainingConfig.recording(
+                self.log, epochs=train["epochs"], batch_size=train["batch_size"], learning_rate=train["learning_rate"],
+                device=device_of(train.get("device")), seed=train.get("seed") or 0, num_workers=train.get("num_workers") or 0,
+                monitor=train.get("monitor") or "accuracy", mode=train.get("mode") or "max",
+                advanced_config=RecordingDict(config, self.log)),
+            output_dir=task["run_dir"], job_id=int(task["job_id"]), logger=self.logger)
+        if hasattr(sys.modules.get("torch"), "manual_seed"):
+            sys.modules["torch"].manual_seed(train.get("seed") or 0)
+        if resume:
+            self._resumed = (start_epoch, checkpoint)
+        self.spool.emit("status", {"state": "running"})
+        return list(self.adapter.train(start_epoch=start_epoch, checkpoint_path=checkpoint, resume_training=resume) or [])
+
+    def _start(self) -> tuple[int, Optional[str], bool]:
+        """Where to begin: epoch (from 0), checkpoint, and whether all of its state counts."""
+        if self.task.get("resume"):
+            found, broken = checkpoints.newest(Path(self.task["run_dir"], "checkpoints"))
+            for path in broken:
+                self.logger.log_message(f"checkpoint {path} is unreadable; going on from the one before", level="WARNING")
+            if found is not None:
+                epoch = found.epoch if found.epoch is not None else _epoch_in(found.path)
+                return epoch + 1, str(found.path), True
+        start = self.task["train"].get("start")
+        if start:
+            checkpoint = start["checkpoint"]
+            whole = start.get("mode") == "resume"
+            return (int(checkpoint.get("epoch") or 0) if whole else 0), checkpoint["path"], whole
+        return 0, None, False
+
+    # -- proof -------------------------------------------------------------------
+
+    def safe_point(self) -> None:
+        """Runs before the first metric or checkpoint, and wherever training may stop."""
+        self._prove()
+        if self.stopping:
+            raise Stop()
+
+    def _prove(self) -> None:
+        if self.proved or self.adapter is None:
+            return
+        self.proved = True
+        train = self.task["train"]
+        wanted = dict(train.get("config") or {})
+        built = self.adapter.applied_config()
+        if built is not None:
+            values, proof = dict(built), "objects"
+        else:
+            values, proof = {n: v for n, v in wanted.items() if self._was_read(n)}, "read"
+        self.spool.emit("config_applied", {
+            "values": values, "proof": proof,
+            "attributes": {"epochs": train["epochs"], "batch_size": train["batch_size"], "learning_rate": train["learning_rate"],
+                           "num_classes": self.adapter.model_config.num_classes, "image_size": self.adapter.model_config.image_size},
+            "environment": environment()})
+        if getattr(self, "_resumed", None):
+            epoch, path = self._resumed
+            self.spool.emit("resumed", {"checkpoint": path, "epoch": epoch, "global_step": self.logger.global_step})
+        unread = [n for n in train.get("written") or [] if n not in values and not self._was_read(n)]
+        if unread:
+            raise ConfigNotApplied(
+                f"{', '.join(unread)}: written in the configuration, and adapter {self.task['adapter']!r} never read it, so it "
+                "would have no effect; remove it, or make the adapter use it")
+        ignored = sorted(n for n in wanted if n not in values and n not in (train.get("written") or []))
+        if ignored:
+            self.logger.log_message(f"settings from defaults or the preset that the adapter does not read: {', '.join(ignored)}", level="WARNING")
+
+    def _was_read(self, name: str) -> bool:
+        if name == "optimizer.learning_rate":
+            return name in self.log.names or "learning_rate" in self.log.names
+        return name in self.log.names
+
+    # -- reporting ---------------------------------------------------------------
+
+    def _report_unlogged(self, results: list[MetricsResult]) -> None:
+        for r in results:
+            if r.epoch not in self.logger.logged_epochs:
+                extra = {**r.metrics, **({"val_loss": r.val_loss} if r.val_loss is not None else {})}
+                self.logger.log_metrics(r.epoch, loss=r.train_loss, extra_metrics=extra)
+
+    def _end(self, state: str, cause: str, error: str, results: list[MetricsResult]) -> int:
+        body: dict[str, Any] = {"state": state}
+        if cause:
+            body["cause"] = cause
+        if error:
+            body["error"] = error
+        if results:
+            train = self.task["train"]
+            best = best_of(results, train.get("monitor") or "accuracy", train.get("mode") or "max")
+            body["last_metrics"] = _flat(results[-1])
+            body["metrics"] = _flat(best)
+        if self.adapter is not None:
+            for role in ("best", "latest"):
+                if role in self.adapter.checkpoints:
+                    body[role] = self.adapter.checkpoints[role]
+        self.spool.emit("result", body)
+        return {"completed": EXIT_COMPLETED, "cancelled": EXIT_CANCELLED}.get(state, EXIT_FAILED)
+
+    # -- signals and the lock ----------------------------------------------------
+
+    def _catch_signals(self) -> None:
+        def ask(_signum: int, _frame: Any) -> None:
+            # First the adapter may reach its next report by itself; then it is interrupted where it is.
+            if not self.stopping:
+                self.stopping = True
+                signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+
+        def interrupt(_signum: int, _frame: Any) -> None:
+            raise Stop()
+
+        signal.signal(signal.SIGTERM, ask)
+        signal.signal(signal.SIGINT, ask)
+        signal.signal(signal.SIGALRM, interrupt)
+
+    def _checkpoint_on_stop(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        self.stopping = False
+        if self.adapter is None:
+            return
+        try:
+            save = getattr(self.adapter, "save_on_stop", None)
+            if save is not None:
+                save()
+            self.adapter.announce_checkpoints()
+        except Exception as error:
+            self.logger.log_message(f"no checkpoint could be written on stop: {error}", level="WARNING")
+
+    def _hold_lock(self) -> None:
+        """Keeps the attempt's lock for life, and out of forked loader workers."""
+        text = os.environ.pop("RUNNER_LOCK_FD", "")
+        if not text:
+            return
+        fd = int(text)
+        os.set_inheritable(fd, False)
+
+        def close_in_child() -> None:
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+
+        os.register_at_fork(after_in_child=close_in_child)
+
+
+def best_of(results: list[MetricsResult], monitor: str, mode: str) -> MetricsResult:
+    """The epoch with the best monitored metric; strict improvement, NaN is never best."""
+    best, best_value = results[0], None
+    for r in results:
+        value = _flat(r).get(monitor)
+        if not isinstance(value, (int, float)) or value != value:
+            continue
+        if best_value is None or (value > best_value if mode == "max" else value < best_value):
+            best, best_value = r, value
+    return best
+
+
+def _flat(r: MetricsResult) -> dict[str, float]:
+    out = {k: v for k, v in r.metrics.items() if isinstance(v, (int, float))}
+    out["train_loss"] = r.train_loss
+    if r.val_loss is not None:
+        out["loss"] = r.val_loss
+    return out
+
+
+def cause_of(error: BaseException) -> str:
+    """Classifies a crash for the retry block: oom, data, or user."""
+    name, text = type(error).__name__, str(error).lower()
+    if name == "OutOfMemoryError" or isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+        return "oom"
+    if isinstance(error, (FileNotFoundError, IsADirectoryError)) or name in ("UnidentifiedImageError", "DecompressionBombError"):
+        return "data"
+    if isinstance(error, FloatingPointError):
+        return "nan"
+    return "user"
+
+
+def device_of(device: Optional[str]) -> str:
+    """``auto`` becomes cuda where torch sees one."""
+    if device and device != "auto":
+        return device
+    torch = sys.modules.get("torch")
+    if torch is None:
+        try:
+            import torch  # type: ignore[no-redef]
+        except ImportError:
+            return "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def environment() -> dict[str, str]:
+    """What results may depend on besides the configuration."""
+    out = {"platform_sdk": __version__, "python": sys.version.split()[0]}
+    for name in ("torch", "torchvision", "timm", "ultralytics", "transformers", "numpy"):
+        module = sys.modules.get(name)
+        if module is not None and hasattr(module, "__version__"):
+            out[name] = str(module.__version__)
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "get_num_threads"):
+        out["threads"] = str(torch.get_num_threads())
+    return out
+
+
+def _epoch_in(path: Path) -> int:
+    """The epoch that a ``latest`` file was written after, counted from 0."""
+    import torch
+
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict) or "epoch" not in state:
+        raise AdapterError(f"{path} does not say its epoch; save it with an \"epoch\" entry, or write epoch_N.pth beside it")
+    return int(state["epoch"])
+
+
+def _last_lines(error: BaseException) -> str:
+    lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
+    return "\n".join(lines[-_TRACEBACK_LINES:])
+
+
+def main(argv: Optional[list[str]] = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m platform_sdk.step", description="Runs one attempt of a training.")
+    parser.add_argument("task", help="path of task.json")
+    parser.add_argument("--adapter", required=True, help="adapter file, package folder or module name")
+    args = parser.parse_args(argv)
+    with open(args.task, encoding="utf-8") as file:
+        task = json.load(file)
+    if task.get("kind") != "train":
+        print(f"Error: this adapter runs train tasks, not {task.get('kind')!r}", file=sys.stderr)
+        return EXIT_FAILED
+    return Step(task, args.adapter).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+from .myframework_adapter import MyFrameworkAdapter
+
+ADAPTER_REGISTRY = {
+    "myframework": MyFrameworkAdapter,
+}
