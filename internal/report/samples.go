@@ -3,27 +3,18 @@ package report
 import (
 	"bytes"
 	"encoding/base64"
-	"fmt"
 	"html/template"
-	"image"
-	"image/color"
-	_ "image/gif" // the decoders that datasets may hold
+	stdimage "image"
 	"image/jpeg"
-	_ "image/png"
-	"os"
 	"slices"
 
-	_ "golang.org/x/image/bmp"
-	"golang.org/x/image/draw"
-	_ "golang.org/x/image/webp"
-
+	"github.com/trainwright/trainwright/engine/image"
 	"github.com/trainwright/trainwright/pipelines"
 )
 
 const (
-	thumbSide  = 112         // pixels, the longer side
-	maxSamples = 48          // thumbnails in a page
-	maxPixels  = 100_000_000 // larger images are not decoded
+	thumbSide  = 112 // pixels, the longer side
+	maxSamples = 48  // thumbnails in a page
 )
 
 // sample is one prediction with its picture.
@@ -71,33 +62,21 @@ func samples(v pipelines.Validation) []sample {
 	return out
 }
 
-// thumbnail reads an image file and returns it, small, as a data: URI.
+// thumbnail reads an image file as training does and returns it, small, as a data: URI.
 func thumbnail(path string) (template.URL, error) {
-	f, err := os.Open(path)
+	src, err := image.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	header, _, err := image.DecodeConfig(f)
-	if err != nil {
-		return "", err
+	side := max(src.Width, src.Height)
+	w := max(1, src.Width*thumbSide/side)
+	h := max(1, src.Height*thumbSide/side)
+	small := image.Resize(src, w, h, image.Bilinear)
+	dst := stdimage.NewRGBA(stdimage.Rect(0, 0, w, h))
+	for i := range w * h {
+		copy(dst.Pix[4*i:], small.Pix[3*i:3*i+3])
+		dst.Pix[4*i+3] = 0xff
 	}
-	if header.Width <= 0 || header.Height <= 0 || header.Width > maxPixels/header.Height {
-		return "", fmt.Errorf("%d x %d pixels", header.Width, header.Height)
-	}
-	if _, err := f.Seek(0, 0); err != nil {
-		return "", err
-	}
-	src, _, err := image.Decode(f)
-	if err != nil {
-		return "", err
-	}
-	side := max(header.Width, header.Height)
-	w := max(1, header.Width*thumbSide/side)
-	h := max(1, header.Height*thumbSide/side)
-	dst := image.NewRGBA(image.Rect(0, 0, w, h))
-	draw.Draw(dst, dst.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
-	draw.ApproxBiLinear.Scale(dst, dst.Bounds(), src, src.Bounds(), draw.Over, nil)
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, dst, &jpeg.Options{Quality: 80}); err != nil {
 		return "", err
