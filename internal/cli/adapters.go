@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trainwright/trainwright/adapters"
+	"github.com/trainwright/trainwright/internal/cli/view"
 )
 
 func newAdaptersCmd(a *app) *cobra.Command {
@@ -25,7 +26,7 @@ func newAdaptersCmd(a *app) *cobra.Command {
 					rows = append(rows, []string{i.Name, i.Version, strings.Join(i.Tasks, ","), strings.Join(i.Formats, ","),
 						strings.Join(i.Devices, ","), i.License, i.Description})
 				}
-				table(w, a.paint(a.Stdout), rows)
+				view.Table(w, a.style(a.Stdout), "", rows)
 			})
 		},
 	}, `

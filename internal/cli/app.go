@@ -12,6 +12,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
+
+	"github.com/trainwright/trainwright/internal/cli/view"
 )
 
 // app is what the commands share: streams, environment and the global flags.
@@ -119,8 +121,12 @@ func (a *app) width(w io.Writer) int {
 	return columns
 }
 
+// style is what can be shown at w.
+func (a *app) style(w io.Writer) view.Style {
+	return view.Style{Color: a.colour(w), Width: a.width(w)}
+}
+
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
-

@@ -95,9 +95,9 @@ func (a *app) reportError(err error, code int) {
 		a.printDiagnostics(a.Stderr, diags)
 		return
 	}
-	p := a.paint(a.Stderr)
 	message := a.redactor.hide(strings.TrimSpace(err.Error()))
-	fmt.Fprintf(a.Stderr, "%s %s\n", p.red("Error:"), message)
+	st := a.style(a.Stderr)
+	fmt.Fprintf(a.Stderr, "%s %s\n", st.Bold(st.Red("Error:")), message)
 }
 
 // usagef is an error of the command line or its surroundings.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trainwright/trainwright/adapters"
+	"github.com/trainwright/trainwright/internal/cli/view"
 	"github.com/trainwright/trainwright/pipelines"
 )
 
@@ -42,7 +43,7 @@ func newModelsCmd(a *app) *cobra.Command {
 					rows = append(rows, []string{m.ModelName, m.Framework, m.Parameters, strconv.Itoa(m.DefaultImageSize),
 						map[bool]string{true: "yes", false: "no"}[m.Pretrained], m.License, m.Description})
 				}
-				table(w, a.paint(a.Stdout), rows)
+				view.Table(w, a.style(a.Stdout), "", rows)
 			})
 		},
 	}, `

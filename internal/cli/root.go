@@ -53,6 +53,7 @@ happen with apply.`,
 		newVersionCmd(a),
 		newCompletionCmd(a),
 	)
+	root.AddCommand(newStepCmd(a))
 	root.SetHelpCommandGroupID("more")
 	root.InitDefaultHelpCmd()
 	return root

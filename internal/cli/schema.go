@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trainwright/trainwright/hclspec/schema"
+	"github.com/trainwright/trainwright/internal/cli/view"
 	"github.com/trainwright/trainwright/pipelines"
 )
 
@@ -35,7 +36,7 @@ func newSchemaCmd(a *app) *cobra.Command {
 					adapter, task, didYouMean(task, ad.Info().Tasks), strings.Join(ad.Info().Tasks, ", "))
 			}
 			return a.show(configSchema{Schema: s, Presets: presets}, func(w io.Writer) {
-				writeSchema(w, a.paint(a.Stdout), s, presets)
+				writeSchema(w, a.style(a.Stdout), s, presets)
 			})
 		},
 	}, `
@@ -47,7 +48,7 @@ training (apply, keep, reset, forbid). The presets follow.`)
 	return c
 }
 
-func writeSchema(w io.Writer, p painter, s schema.Schema, presets schema.Presets) {
+func writeSchema(w io.Writer, st view.Style, s schema.Schema, presets schema.Presets) {
 	rows := [][]string{{"FIELD", "TYPE", "DEFAULT", "ALLOWED", "ACTIVE WHEN", "ON RESUME", "DESCRIPTION"}}
 	for _, f := range s.Fields {
 		resume := f.Resume
@@ -56,7 +57,7 @@ func writeSchema(w io.Writer, p painter, s schema.Schema, presets schema.Presets
 		}
 		rows = append(rows, []string{f.Name, string(f.Type), plain(f.Default), allowed(f), activeWhen(f.Condition), string(resume), f.Description})
 	}
-	table(w, p, rows)
+	view.Table(w, st, "", rows)
 	names := presetNames(presets)
 	if len(names) == 0 {
 		return
@@ -79,7 +80,7 @@ func writeSchema(w io.Writer, p painter, s schema.Schema, presets schema.Presets
 			rows = append(rows, row)
 		}
 	}
-	table(w, p, rows)
+	view.Table(w, st, "", rows)
 }
 
 // presetNames lists presets in their usual order, others after them by name.

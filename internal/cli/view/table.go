@@ -1,4 +1,4 @@
-package cli
+package view
 
 import (
 	"fmt"
@@ -7,20 +7,21 @@ import (
 	"unicode/utf8"
 )
 
-// table writes rows in aligned columns; the first row is the heading.
-func table(w io.Writer, p painter, rows [][]string) {
+// Table writes rows in aligned columns behind an indent; the first row is the heading.
+func Table(w io.Writer, s Style, indent string, rows [][]string) {
 	var width []int
 	for _, row := range rows {
 		for i, cell := range row {
 			if i == len(width) {
 				width = append(width, 0)
 			}
-			width[i] = max(width[i], utf8.RuneCountInString(cell))
+			width[i] = max(width[i], utf8.RuneCountInString(clean(cell)))
 		}
 	}
 	for n, row := range rows {
 		var b strings.Builder
 		for i, cell := range row {
+			cell = clean(cell)
 			b.WriteString(cell)
 			if i < len(row)-1 {
 				b.WriteString(strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell)+2))
@@ -28,8 +29,8 @@ func table(w io.Writer, p painter, rows [][]string) {
 		}
 		line := strings.TrimRight(b.String(), " ")
 		if n == 0 {
-			line = p.bold(line)
+			line = s.Bold(line)
 		}
-		fmt.Fprintln(w, line)
+		fmt.Fprintln(w, indent+line)
 	}
 }
