@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/trainwright/trainwright/hclspec"
 	"github.com/trainwright/trainwright/internal/cli/view"
 )
 
@@ -28,13 +28,13 @@ type app struct {
 
 	log      *slog.Logger
 	redactor *redactor
-	files    map[string]*hcl.File // sources read so far, for snippets in messages
-	streamed bool                 // stdout carries JSON lines; an error is one of them
-	json2    *os.File             // --json-into, open
+	files    hclspec.Files // sources read so far, for snippets in messages
+	streamed bool          // stdout carries JSON lines; an error is one of them
+	json2    *os.File      // --json-into, open
 }
 
 func newApp(cfg Config) *app {
-	a := &app{Config: cfg, env: map[string]string{}, redactor: &redactor{}, files: map[string]*hcl.File{}}
+	a := &app{Config: cfg, env: map[string]string{}, redactor: &redactor{}, files: hclspec.Files{}}
 	for _, kv := range cfg.Env {
 		k, v, _ := strings.Cut(kv, "=")
 		a.env[k] = v
@@ -71,6 +71,12 @@ func (a *app) start() error {
 		a.json2 = f
 	}
 	return nil
+}
+
+// getenv looks up an environment variable of the command.
+func (a *app) getenv(name string) (string, bool) {
+	v, ok := a.env[name]
+	return v, ok
 }
 
 // path resolves a path of the command line under --chdir.

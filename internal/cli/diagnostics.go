@@ -1,72 +1,68 @@
 package cli
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"github.com/trainwright/trainwright/hclspec"
+	"github.com/trainwright/trainwright/runner"
 )
 
-// diagnosticJSON is a diagnostic as --json shows it.
-type diagnosticJSON struct {
-	Severity string       `json:"severity"` // error | warning
-	Summary  string       `json:"summary"`
-	Detail   string       `json:"detail,omitempty"`
-	Range    *rangeJSON   `json:"range,omitempty"`
-	Snippet  *snippetJSON `json:"snippet,omitempty"`
-}
-
-type rangeJSON struct {
-	Filename string  `json:"filename"`
-	Start    posJSON `json:"start"`
-	End      posJSON `json:"end"`
-}
-
-type posJSON struct {
-	Line   int `json:"line"`
-	Column int `json:"column"`
-	Byte   int `json:"byte"`
-}
-
-// snippetJSON is the source line that a diagnostic points at.
-type snippetJSON struct {
-	Code      string `json:"code"`
-	StartLine int    `json:"start_line"`
-}
-
-func (a *app) diagnosticsJSON(diags hcl.Diagnostics) []diagnosticJSON {
-	out := make([]diagnosticJSON, 0, len(diags))
-	for _, d := range diags {
-		j := diagnosticJSON{Severity: "error", Summary: a.redactor.hide(d.Summary), Detail: a.redactor.hide(d.Detail)}
-		if d.Severity == hcl.DiagWarning {
-			j.Severity = "warning"
-		}
-		if r := d.Subject; r != nil {
-			j.Range = &rangeJSON{Filename: r.Filename, Start: posJSON(r.Start), End: posJSON(r.End)}
-			if f := a.files[r.Filename]; f != nil {
-				lines := strings.Split(string(f.Bytes), "\n")
-				if n := r.Start.Line; n >= 1 && n <= len(lines) {
-					j.Snippet = &snippetJSON{Code: strings.TrimRight(lines[n-1], "\r"), StartLine: n}
-				}
-			}
-		}
-		out = append(out, j)
+// diagnosticsOf finds the diagnostics in an error: the language's own, or the
+// planner's problems, which carry places in the sources too.
+func diagnosticsOf(err error) (hcl.Diagnostics, bool) {
+	var diags hcl.Diagnostics
+	if errors.As(err, &diags) {
+		return diags, true
 	}
-	return out
+	var one *hcl.Diagnostic
+	if errors.As(err, &one) {
+		return hcl.Diagnostics{one}, true
+	}
+	var problems runner.Problems
+	if errors.As(err, &problems) {
+		return problemDiagnostics(problems), true
+	}
+	return nil, false
+}
+
+func problemDiagnostics(problems runner.Problems) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, p := range problems {
+		d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: p.Summary, Detail: p.Detail}
+		if p.Severity == runner.SeverityWarning {
+			d.Severity = hcl.DiagWarning
+		}
+		if !p.Range.IsZero() {
+			d.Subject = hclspec.HCLRange(p.Range).Ptr()
+		}
+		diags = append(diags, d)
+	}
+	return diags
+}
+
+// diagnosticsReport is the JSON form, with secrets hidden.
+func (a *app) diagnosticsReport(diags hcl.Diagnostics) hclspec.Report {
+	report := hclspec.NewReport(a.files, diags)
+	for i, d := range report.Diagnostics {
+		report.Diagnostics[i].Summary = a.redactor.hide(d.Summary)
+		report.Diagnostics[i].Detail = a.redactor.hide(d.Detail)
+	}
+	return report
 }
 
 // printDiagnostics writes diagnostics with source snippets for people.
 func (a *app) printDiagnostics(w io.Writer, diags hcl.Diagnostics) {
-	var b strings.Builder
-	width := a.width(w)
-	if width == 0 {
-		width = 100
-	}
-	dw := hcl.NewDiagnosticTextWriter(&b, a.files, uint(width), a.colour(w))
-	if err := dw.WriteDiagnostics(diags); err != nil {
-		fmt.Fprintf(w, "Error: %s\n", a.redactor.hide(diags.Error()))
+	if len(diags) == 0 {
 		return
 	}
-	fmt.Fprintln(w, strings.TrimRight(a.redactor.hide(b.String()), "\n"))
+	var b strings.Builder
+	err := hclspec.WriteText(&b, a.files, diags, hclspec.TextOptions{Width: a.width(w), Color: a.colour(w)})
+	if err != nil {
+		b.WriteString("Error: " + diags.Error())
+	}
+	_, _ = io.WriteString(w, strings.TrimRight(a.redactor.hide(b.String()), "\n")+"\n") // nowhere left to tell
 }

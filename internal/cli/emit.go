@@ -3,13 +3,11 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
-
+	"github.com/trainwright/trainwright/hclspec"
 	"github.com/trainwright/trainwright/pipelines"
 )
 
@@ -60,23 +58,24 @@ func (a *app) eachJSON(write func(*json.Encoder) error) error {
 
 // errorReport is what --json says of an error.
 type errorReport struct {
-	Type        string           `json:"type,omitempty"` // "error" within a stream
-	Code        string           `json:"code"`
-	Message     string           `json:"message"`
-	ExitCode    int              `json:"exit_code"`
-	Diagnostics []diagnosticJSON `json:"diagnostics,omitempty"`
+	Type        string               `json:"type,omitempty"` // "error" within a stream
+	Code        string               `json:"code"`
+	Message     string               `json:"message"`
+	ExitCode    int                  `json:"exit_code"`
+	Diagnostics []hclspec.Diagnostic `json:"diagnostics,omitempty"`
 }
 
 // reportError tells an error once: JSON where JSON is asked for, and text on stderr unless stdout is JSON.
 func (a *app) reportError(err error, code int) {
-	var diags hcl.Diagnostics
-	isDiags := errors.As(err, &diags)
+	diags, isDiags := diagnosticsOf(err)
 	report := errorReport{
 		Code: string(pipelines.CodeOf(err)), Message: a.redactor.hide(err.Error()), ExitCode: code,
 	}
 	if isDiags {
-		report.Code = string(pipelines.CodeInvalid)
-		report.Diagnostics = a.diagnosticsJSON(diags)
+		if report.Code == string(pipelines.CodeInternal) {
+			report.Code = string(pipelines.CodeInvalid)
+		}
+		report.Diagnostics = a.diagnosticsReport(diags).Diagnostics
 	}
 	var werr error
 	if a.streamed {

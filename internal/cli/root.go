@@ -44,6 +44,10 @@ happen with apply.`,
 			root.AddCommand(c)
 		}
 	}
+	add("main",
+		newValidateCmd(a),
+		newFmtCmd(a),
+	)
 	add("look",
 		newModelsCmd(a),
 		newAdaptersCmd(a),

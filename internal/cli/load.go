@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"context"
+	"maps"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/trainwright/trainwright/hclspec"
+	"github.com/trainwright/trainwright/pipelines"
+)
+
+// pipelineFlags say which pipeline, with which variables.
+type pipelineFlags struct {
+	vars     []string
+	varFiles []string
+}
+
+func (f *pipelineFlags) register(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.vars, "var", nil, "set a variable, `NAME=VALUE`; may be repeated")
+	c.Flags().StringArrayVar(&f.varFiles, "var-file", nil, "read variables from `FILE`; may be repeated")
+}
+
+// options are the language's, for this command line.
+func (a *app) options(f pipelineFlags) hclspec.Options {
+	files := make([]string, len(f.varFiles))
+	for i, name := range f.varFiles {
+		files[i] = a.path(name)
+	}
+	return hclspec.Options{Vars: f.vars, VarFiles: files, Environ: a.getenv, Catalog: catalog{a.Adapters}, Version: version}
+}
+
+// load reads the pipeline at path under the watchdog and remembers its
+// sources for messages. Its error is diagnostics.
+func (a *app) load(ctx context.Context, path string, opts hclspec.Options) (*pipelines.Pipeline, hcl.Diagnostics, error) {
+	a.hideSensitive()
+	stop := hclspec.Watchdog(a.Stderr, hclspec.DefaultLimits)
+	defer stop()
+	p, files, diags := hclspec.Load(ctx, path, opts)
+	maps.Copy(a.files, files)
+	if err := ctx.Err(); err != nil {
+		return nil, diags, err
+	}
+	if diags.HasErrors() {
+		return nil, diags, diags
+	}
+	return p, diags, nil
+}
+
+// loadForUse loads for a command that goes on with the pipeline: warnings are
+// printed and only errors come back.
+func (a *app) loadForUse(ctx context.Context, path string, f pipelineFlags) (*pipelines.Pipeline, error) {
+	p, diags, err := a.load(ctx, path, a.options(f))
+	if err != nil {
+		return nil, err
+	}
+	if !a.json {
+		a.printDiagnostics(a.Stderr, diags)
+	}
+	return p, nil
+}
+
+// pipelinePath is the folder or file that a command's argument names; the
+// current folder without one.
+func (a *app) pipelinePath(args []string) string {
+	if len(args) > 0 {
+		return a.path(args[0])
+	}
+	return a.path(".")
+}
+
+// hideSensitive remembers environment values that look secret, so that no
+// message or log shows them.
+func (a *app) hideSensitive() {
+	for name, value := range a.env {
+		if secretKey.MatchString(strings.TrimPrefix(name, "RUNNER_VAR_")) {
+			a.redactor.add(value)
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package cli_test
+
+import (
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/trainwright/trainwright/adapters"
+	"github.com/trainwright/trainwright/adapters/native"
+	"github.com/trainwright/trainwright/internal/cli"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
+
+// TestMain lets the test binary be the runner: scripts start it as `runner`,
+// and so do its own steps.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"runner": func() { os.Exit(runnerMain()) }})
+}
+
+// runnerMain is cli.Main with the fake adapters beside the real ones.
+func runnerMain() int {
+	return cli.Run(context.Background(), cli.Config{
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(),
+		Adapters: adapters.Registry{native.Adapter{}},
+		Steps:    map[string]adapters.StepFunc{},
+		Now:      time.Now,
+	})
+}
+
+// TestScripts runs every testdata/script/*.txtar: the command as users meet it.
+// `go test ./internal/cli -update` rewrites their expectations.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
+			env.Setenv("RUNNER_ORT_LIB", os.Getenv("RUNNER_ORT_LIB"))
+			return nil
+		},
+	})
+}
