@@ -1,0 +1,166 @@
+// Package sqlstore is runner.Store over database/sql: the SQL that SQLite and
+// PostgreSQL share. A database package opens the connection, brings the
+// schema up to date and says in a Dialect where it differs.
+//
+// Events are the truth. Every other row about what a step did (metrics,
+// validations, checkpoints, artifacts, messages, progress, the applied
+// config) is derived from them in the same transaction, as a function of the
+// set of events filed and not of the order in which they came.
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/trainwright/trainwright/pipelines"
+)
+
+// Dialect is where databases differ.
+type Dialect struct {
+	// Rebind turns question marks into the database's parameters; nil = as they are.
+	Rebind func(query string) string
+	// Conflict reports that an error is a violated unique key.
+	Conflict func(error) bool
+	// Busy reports that the database is locked or away for the moment.
+	Busy func(error) bool
+}
+
+// Store fulfils runner.Store. Begin of its database must start a transaction
+// that excludes other writers at once (SQLite: BEGIN IMMEDIATE) or be
+// serializable.
+type Store struct {
+	db      *sql.DB
+	dialect Dialect
+}
+
+// New makes a store over a database whose schema is up to date.
+func New(db *sql.DB, d Dialect) *Store {
+	if d.Rebind == nil {
+		d.Rebind = func(q string) string { return q }
+	}
+	return &Store{db: db, dialect: d}
+}
+
+// Close closes the database.
+func (s *Store) Close() error { return s.db.Close() }
+
+// tx is a transaction that knows the dialect.
+type tx struct {
+	ctx context.Context
+	tx  *sql.Tx
+	s   *Store
+}
+
+func (t tx) exec(query string, args ...any) (int64, error) {
+	res, err := t.tx.ExecContext(t.ctx, t.s.dialect.Rebind(query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (t tx) row(query string, args ...any) *sql.Row {
+	return t.tx.QueryRowContext(t.ctx, t.s.dialect.Rebind(query), args...)
+}
+
+func (t tx) query(query string, args ...any) (*sql.Rows, error) {
+	return t.tx.QueryContext(t.ctx, t.s.dialect.Rebind(query), args...)
+}
+
+func (t tx) prepare(query string) (*sql.Stmt, error) {
+	return t.tx.PrepareContext(t.ctx, t.s.dialect.Rebind(query))
+}
+
+// write runs fn in a transaction and says what was being done in its error.
+func (s *Store) write(ctx context.Context, doing string, fn func(tx) error) error {
+	sqlTx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return s.fail(doing, err)
+	}
+	if err := fn(tx{ctx, sqlTx, s}); err != nil {
+		_ = sqlTx.Rollback()
+		return s.fail(doing, err)
+	}
+	return s.fail(doing, sqlTx.Commit())
+}
+
+// fail gives an error of the database its code; errors that have one pass.
+func (s *Store) fail(doing string, err error) error {
+	var coded *pipelines.Error
+	switch {
+	case err == nil, errors.As(err, &coded):
+		return err
+	case s.dialect.Conflict != nil && s.dialect.Conflict(err):
+		return pipelines.Errorf(pipelines.CodeConflict, "%s: it exists already: %w", doing, err)
+	case s.dialect.Busy != nil && s.dialect.Busy(err):
+		return pipelines.Errorf(pipelines.CodeUnavailable, "%s: the store is busy; try again: %w", doing, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// changed makes "no row changed" a not-found error.
+func changed(n int64, err error, noun, id string) error {
+	if err == nil && n == 0 {
+		return pipelines.Errorf(pipelines.CodeNotFound, "there is no %s %q in the store", noun, id)
+	}
+	return err
+}
+
+// list scans every row of a query.
+func list[T any](ctx context.Context, s *Store, doing string, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := s.db.QueryContext(ctx, s.dialect.Rebind(query), args...)
+	if err != nil {
+		return nil, s.fail(doing, err)
+	}
+	defer rows.Close()
+	out := []T{}
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, s.fail(doing, err)
+		}
+		out = append(out, v)
+	}
+	return out, s.fail(doing, rows.Err())
+}
+
+// Times are stored as nanoseconds since 1970, the zero time as 0.
+
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func moment(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+// text encodes a value as JSON, nil pointers as NULL.
+func text[T any](v *T) (any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
+// untext is the inverse of text.
+func untext[T any](s sql.NullString) (*T, error) {
+	if !s.Valid || s.String == "" {
+		return nil, nil
+	}
+	v := new(T)
+	if err := json.Unmarshal([]byte(s.String), v); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
