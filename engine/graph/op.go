@@ -50,7 +50,7 @@ type Fill uint8
 const (
 	Normal   Fill = iota // mean 0, variance 1
 	Positive             // in [0.5, 2]
-	Distinct             // a shuffled grid with step 0.1, centred, never within 0.04 of an integer
+	Distinct             // a shuffled grid with step 0.1, centred, off the integers by 0.05; a second input lies between the points of the first
 	Indices              // integers 0, 1, 2, 0, 1, 2, … (also for Bool: every third is true)
 )
 

@@ -79,7 +79,7 @@ func minOp() Op { return extremum("Min", (*Graph).Greater) }
 
 // extremum is Max or Min; the gradient goes to b where loses(a, b), else to a.
 func extremum(name string, loses func(*Graph, Value, Value) Value) Op {
-	return arithmetic(name, Normal, func(g *Graph, a, b, _, dy Value, _ []bool) (da, db Value) {
+	return arithmetic(name, Distinct, func(g *Graph, a, b, _, dy Value, _ []bool) (da, db Value) {
 		toB := g.Mul(dy, g.Cast(loses(g, a, b), g.DType(dy)))
 		return g.Sub(dy, toB), toB
 	})

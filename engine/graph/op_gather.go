@@ -71,6 +71,6 @@ func (g *Graph) Gather(x, indices Value, axis int) Value {
 	return g.add1("Gather", axis, x, indices)
 }
 
-// OneHot returns float32 [..., classes]: 1 at the index, else 0. An index
-// outside [0, classes) gives a row of zeros.
+// OneHot returns float32 [..., classes]: 1 at the index, else 0. A negative
+// index counts from the end; one outside gives a row of zeros.
 func (g *Graph) OneHot(indices Value, classes int) Value { return g.add1("OneHot", classes, indices) }
