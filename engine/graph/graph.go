@@ -186,7 +186,7 @@ func (g *Graph) addNamed(op, name string, attr any, in ...Value) []Value {
 		g.values = append(g.values, valueInfo{t, len(g.nodes)})
 	}
 	g.nodes = append(g.nodes, n)
-	return n.Out
+	return slices.Clone(n.Out)
 }
 
 // add1 is add for ops with one output.
