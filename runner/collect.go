@@ -19,6 +19,7 @@ type collector struct {
 	refuse  func() // stops the step when the proof fails
 	poll    time.Duration
 	seen    int64 // highest seq taken
+	broken  bool  // events could not be filed
 	applied *pipelines.ConfigApplied
 	failed  Problems // of the proof; nothing after it is taken
 	result  *pipelines.StepResult
@@ -44,6 +45,7 @@ func (c *collector) sink(ctx context.Context, events []pipelines.Event) error {
 		return nil
 	}
 	if err := c.file(ctx, fresh); err != nil {
+		c.broken = true
 		return err
 	}
 	for i := range fresh {

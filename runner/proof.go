@@ -51,22 +51,22 @@ type comparison struct {
 }
 
 func (c *comparison) field(field, name string, written bool, want, got any, read bool) {
-	make := warning
+	find := warning
 	if written {
-		make = problem
+		find = problem
 	}
 	r := fieldRange(c.spec, field)
 	reason, unsupported := c.applied.Unsupported[name]
 	switch {
 	case unsupported:
-		c.out = append(c.out, make(r, "Setting not supported",
+		c.out = append(c.out, find(r, "Setting not supported",
 			"%s: %s = %v can have no effect here: %s. Remove it, or run where it is supported.", c.spec.Address, name, want, reason))
 	case !read:
-		c.out = append(c.out, make(r, "Setting not applied",
+		c.out = append(c.out, find(r, "Setting not applied",
 			"%s: %s = %v was read by nobody: adapter %q built the training without it. Remove it; if the adapter should read it, that is a defect of the adapter.",
 			c.spec.Address, name, want, c.spec.Adapter))
 	case !same(want, got):
-		c.out = append(c.out, make(r, "Setting applied differently",
+		c.out = append(c.out, find(r, "Setting applied differently",
 			"%s: %s should be %v and is %v in the training that adapter %q built.", c.spec.Address, name, want, got, c.spec.Adapter))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"os"
 	"path/filepath"
 	"strconv"
 
@@ -82,23 +83,34 @@ func continueTask(t *pipelines.Task) {
 	}
 }
 
-// writeTask writes what a step reads: task.json and the dataset's index.
+// writeTask writes what a step reads, task.json last: a folder that has it is
+// complete.
 func (a *Applier) writeTask(ctx context.Context, dec *decision, task pipelines.Task) (path string, err error) {
-	if path, err = spool.WriteTask(task); err != nil || task.Dataset == nil {
-		return path, err
-	}
-	index, err := a.Datasets.Index(ctx, *dec.spec.Dataset)
-	if err != nil {
+	if err := os.MkdirAll(task.AttemptDir, 0o755); err != nil {
 		return "", err
 	}
+	if task.Dataset != nil {
+		if err := a.writeIndex(ctx, dec, task); err != nil {
+			return "", err
+		}
+	}
+	return spool.WriteTask(task)
+}
+
+// writeIndex lists the samples that are trained on, if they are still those planned.
+func (a *Applier) writeIndex(ctx context.Context, dec *decision, task pipelines.Task) error {
+	index, err := a.Datasets.Index(ctx, *dec.spec.Dataset)
+	if err != nil {
+		return err
+	}
 	if index.Fingerprint != task.Dataset.Fingerprint {
-		return "", pipelines.Errorf(pipelines.CodeStale,
+		return pipelines.Errorf(pipelines.CodeStale,
 			"the files of dataset %q changed since the plan was made (fingerprint %s, planned %s); plan again",
 			task.Dataset.Name, short(index.Fingerprint), short(task.Dataset.Fingerprint))
 	}
 	b, err := json.Marshal(index)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return path, spool.WriteFile(task.Dataset.IndexPath, b)
+	return spool.WriteFile(task.Dataset.IndexPath, b)
 }
