@@ -19,7 +19,8 @@ type Plan struct {
 	Created  time.Time        `json:"created"`
 	Serial   int64            `json:"serial"` // of the state it was made at
 	Changes  bool             `json:"changes"`
-	Options  PlanOptions      `json:"options"`
+	Targets  []string         `json:"targets,omitempty"`
+	Replace  []string         `json:"replace,omitempty"`
 	Steps    []PlannedStep    `json:"steps"` // every step follows those it needs
 	Datasets []PlannedDataset `json:"datasets,omitempty"`
 	Checks   []PlannedCheck   `json:"checks,omitempty"`
@@ -29,7 +30,7 @@ type Plan struct {
 	LockHash string           `json:"lock_hash,omitempty"` // of .runner.lock.hcl as read; "" = none
 
 	source  *pipelines.Pipeline
-	steps   []pipelines.Step // those selected by Options.Targets
+	steps   []pipelines.Step // those selected by Targets
 	lock    LockFile
 	decider *decider
 	refused bool // Plan returned an error besides it

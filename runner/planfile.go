@@ -75,7 +75,7 @@ func (p *Planner) Restore(ctx context.Context, file PlanFile, pipe *pipelines.Pi
 	if serial != file.Plan.Serial {
 		return nil, stale(fmt.Sprintf("the state of pipeline %q changed (serial %d, planned at %d)", pipe.Name, serial, file.Plan.Serial))
 	}
-	plan, err := p.Plan(ctx, pipe, file.Plan.Options)
+	plan, err := p.Plan(ctx, pipe, PlanOptions{Targets: file.Plan.Targets, Replace: file.Plan.Replace})
 	if plan == nil {
 		return nil, err
 	}

@@ -28,9 +28,9 @@ type Planner struct {
 type PlanOptions struct {
 	// Targets restrict the plan to these steps and what they need. A target
 	// without an instance key means all instances.
-	Targets []string `json:"targets,omitempty"`
+	Targets []string
 	// Replace are steps to run anew although nothing changed; same form.
-	Replace []string `json:"replace,omitempty"`
+	Replace []string
 }
 
 func (p *Planner) now() time.Time {
@@ -55,7 +55,7 @@ func (p *Planner) Plan(ctx context.Context, pipe *pipelines.Pipeline, opts PlanO
 			return nil, noStep(pipe, r)
 		}
 	}
-	plan := &Plan{Version: PlanVersion, Pipeline: pipe.Name, Created: p.now(), Options: opts, source: pipe, steps: steps}
+	plan := &Plan{Version: PlanVersion, Pipeline: pipe.Name, Created: p.now(), Targets: opts.Targets, Replace: opts.Replace, source: pipe, steps: steps}
 	if plan.Serial, err = p.Store.Serial(ctx, pipe.Name); err != nil {
 		return nil, err
 	}
