@@ -21,16 +21,16 @@ func Value(v any) string {
 	case map[string]any, []any:
 		b, err := json.Marshal(v)
 		if err == nil {
-			return Clean(string(b))
+			return clean(string(b))
 		}
 	case string:
-		return Clean(strconv.Quote(v))
+		return clean(strconv.Quote(v))
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
-		return Clean(fmt.Sprint(v))
+		return clean(fmt.Sprint(v))
 	}
-	return Clean(string(b))
+	return clean(string(b))
 }
 
 // Metric writes a metric's value: fractions with four digits, others with four significant ones.

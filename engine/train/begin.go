@@ -1,0 +1,260 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/trainwright/trainwright/engine/nn"
+	"github.com/trainwright/trainwright/engine/optim"
+	"github.com/trainwright/trainwright/engine/train/checkpoint"
+	"github.com/trainwright/trainwright/engine/weights"
+)
+
+const stateVersion = 1
+
+// optimizerStates begins the names of the optimizer's slots; see optim.SlotName.
+const optimizerStates = "optimizer/"
+
+// begin sets tensors and state: from this run's newest checkpoint, from
+// another's, from a file of weights, or from the seed. It returns what to
+// report of a resume, nil when training begins at its first step.
+func (t *trainer) begin() (*Resumed, error) {
+	t.state = t.fresh()
+	t.started = time.Now()
+	dir := t.cfg.Checkpoints.Dir
+	if err := checkpoint.Sweep(dir); err != nil {
+		return nil, err
+	}
+	if t.cfg.Resume {
+		info, skipped, ok, err := checkpoint.Newest(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range skipped {
+			if err := t.say("warning", "%v; going back to the checkpoint before", s); err != nil {
+				return nil, err
+			}
+		}
+		if ok {
+			return t.resume(info, t.resetFor(info))
+		}
+	}
+	if t.cfg.Start.Path == "" {
+		return nil, t.initial(t.cfg.Model.Weights)
+	}
+	info, err := checkpoint.Open(t.cfg.Start.Path)
+	if err != nil {
+		return nil, fmt.Errorf("start: %w", err)
+	}
+	if t.cfg.Start.Weights {
+		return nil, t.initial(filepath.Join(info.Path, weightsFile))
+	}
+	if err := t.adopt(info); err != nil {
+		return nil, err
+	}
+	return t.resume(info, t.cfg.Start.Reset)
+}
+
+// resetFor returns what to drop when resuming from info: it may be the start
+// checkpoint, copied by an attempt that got no further.
+func (t *trainer) resetFor(info checkpoint.Info) []Part {
+	if t.cfg.Start.Path == "" || t.cfg.Start.Weights {
+		return nil
+	}
+	if start, err := checkpoint.Open(t.cfg.Start.Path); err == nil && start.SHA256 == info.SHA256 {
+		return t.cfg.Start.Reset
+	}
+	return nil
+}
+
+func (t *trainer) fresh() State {
+	return State{
+		Version: stateVersion, EMA: t.main.ema > 0, Environment: t.device.environment(t.rt), Config: t.cfg.Record,
+		Model: SavedModel{Name: t.cfg.Model.Name, ImageSize: t.cfg.Model.ImageSize, Classes: t.cfg.Model.Classes},
+	}
+}
+
+// initial draws initial values from the seed and puts a file's weights over them.
+func (t *trainer) initial(path string) error {
+	t.from = fmt.Sprintf("seed %d", t.cfg.Seed)
+	if err := t.tensors.setAll(nn.Values(t.main.model.Init, t.cfg.Seed)); err != nil {
+		return err
+	}
+	if path != "" {
+		f, err := weights.Open(path)
+		if err != nil {
+			return err
+		}
+		values, report, err := weights.Match(f, t.main.model.Wants(), t.main.model.Info.Classifier)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if err := t.tensors.setAll(values); err != nil {
+			return err
+		}
+		t.from = path
+		if err := t.say("info", "weights %s: %s", path, report); err != nil {
+			return err
+		}
+	}
+	return t.tensors.startEMA()
+}
+
+// resume sets everything from a checkpoint.
+func (t *trainer) resume(info checkpoint.Info, reset []Part) (*Resumed, error) {
+	old, err := ReadState(info.Path)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.compatible(old.Model); err != nil {
+		return nil, fmt.Errorf("resume from %s: %w", info.Path, err)
+	}
+	deployed, err := weights.Open(filepath.Join(info.Path, weightsFile))
+	if err != nil {
+		return nil, err
+	}
+	rest, err := weights.Open(filepath.Join(info.Path, trainingFile))
+	if err != nil {
+		return nil, err
+	}
+	missing, err := t.tensors.load(t.model, deployed, rest)
+	if err != nil {
+		return nil, fmt.Errorf("resume from %s: %w", info.Path, err)
+	}
+	now := t.fresh()
+	diff := differences(old.Environment, now.Environment)
+	t.state = old
+	t.state.EMA, t.state.Environment, t.state.Config = now.EMA, now.Environment, now.Config
+	t.from = info.Path
+	if err := t.restart(missing, reset); err != nil {
+		return nil, err
+	}
+	if t.state.Epoch < t.cfg.Epochs {
+		t.state.StoppedBy = t.stillStopped()
+	}
+	t.latest = info
+	if best, err := checkpoint.Open(filepath.Join(t.cfg.Checkpoints.Dir, "best")); err == nil {
+		t.best = best
+	} else {
+		t.state.Best, t.state.Stale = nil, 0 // the best checkpoint is gone, so the next epoch makes a new one
+	}
+	return &Resumed{Checkpoint: info, Epoch: t.state.Epoch, Position: t.state.Position, GlobalStep: t.state.GlobalStep, Differences: diff}, nil
+}
+
+// restart begins anew what the checkpoint lacked and what shall be dropped.
+func (t *trainer) restart(missing []string, reset []Part) error {
+	lacks := func(prefix string) bool {
+		return slices.ContainsFunc(missing, func(n string) bool { return strings.HasPrefix(n, prefix) })
+	}
+	if lacks(optimizerStates) || slices.Contains(reset, PartOptimizer) {
+		if err := t.tensors.zero(optimizerStates); err != nil {
+			return err
+		}
+		t.state.OptimizerStep = 0
+		if err := t.say("info", "the optimizer's state starts anew"); err != nil {
+			return err
+		}
+	}
+	if t.main.ema > 0 && (lacks(optim.EMAName("")) || slices.Contains(reset, PartEMA)) {
+		if err := t.tensors.startEMA(); err != nil {
+			return err
+		}
+		t.state.EMAStep = 0
+		if err := t.say("info", "the moving average starts anew at the current weights"); err != nil {
+			return err
+		}
+	}
+	if t.state.Window.Batches > 0 && (lacks(optim.AccumulatorName("")) || t.cfg.Accumulate == 1) {
+		t.state.Window = Window{}
+		if err := t.tensors.zero(optim.AccumulatorName("")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stillStopped decides again whether patience has run out, since it may have changed.
+func (t *trainer) stillStopped() string {
+	if t.cfg.Patience > 0 && t.state.Stale >= t.cfg.Patience {
+		return "early_stopping"
+	}
+	return ""
+}
+
+func (t *trainer) compatible(old SavedModel) error {
+	now := t.fresh().Model
+	switch {
+	case old.Name != now.Name:
+		return fmt.Errorf("it holds model %s, this training is of %s", old.Name, now.Name)
+	case !slices.Equal(old.Classes, now.Classes):
+		return fmt.Errorf("it was trained on %d other classes; use start { mode = \"weights\" }", len(old.Classes))
+	}
+	return nil
+}
+
+// adopt copies the start checkpoint of another run into this run's folder, so
+// that a crash falls back to it, and the best one of that run, so that this run
+// has one even if it does not improve on it.
+func (t *trainer) adopt(start checkpoint.Info) error {
+	dir, from := t.cfg.Checkpoints.Dir, filepath.Dir(start.Path)
+	if same, err := filepath.Abs(dir); err == nil && same == from {
+		return nil
+	}
+	if err := copyCheckpoint(start, dir, "latest"); err != nil {
+		return err
+	}
+	old, err := ReadState(start.Path)
+	if err != nil {
+		return err
+	}
+	best, err := checkpoint.Open(filepath.Join(from, "best"))
+	if err != nil || old.Best == nil || best.GlobalStep != old.Best.GlobalStep {
+		return nil // none that this state knows of: the first epoch makes one
+	}
+	if best.Name == start.Name {
+		return checkpoint.Link(dir, "best", best.Name)
+	}
+	return copyCheckpoint(best, dir, "best")
+}
+
+func copyCheckpoint(src checkpoint.Info, dir, link string) error {
+	c := checkpoint.Content{Epoch: src.Epoch, GlobalStep: src.GlobalStep, Complete: src.Complete, Metrics: src.Metrics,
+		Bytes: src.Size(), Files: map[string]func(io.Writer) error{}}
+	for name := range src.Files {
+		c.Files[name] = func(w io.Writer) error {
+			f, err := os.Open(filepath.Join(src.Path, name))
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = io.Copy(w, f)
+			return err
+		}
+	}
+	if _, err := checkpoint.Write(dir, src.Name, c); err != nil {
+		return fmt.Errorf("take over checkpoint %s: %w", src.Path, err)
+	}
+	return checkpoint.Link(dir, link, src.Name)
+}
+
+// ReadState reads the state.json of the checkpoint at path.
+func ReadState(path string) (State, error) {
+	var s State
+	text, err := os.ReadFile(filepath.Join(path, stateFile))
+	if err != nil {
+		return s, fmt.Errorf("read the training state: %w", err)
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, fmt.Errorf("%s of %s: %w", stateFile, path, err)
+	}
+	if s.Version != stateVersion {
+		return s, fmt.Errorf("%s of %s has version %d, this release reads %d", stateFile, path, s.Version, stateVersion)
+	}
+	return s, nil
+}

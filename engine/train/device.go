@@ -1,0 +1,99 @@
+package train
+
+import (
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/cpu"
+
+	"github.com/trainwright/trainwright/engine/lower"
+	"github.com/trainwright/trainwright/engine/ort"
+)
+
+// device is where graphs run and how their sessions are made.
+type device struct {
+	name      string // cpu
+	provider  lower.Provider
+	precision lower.Precision
+	options   ort.Options
+}
+
+// openRuntime loads ONNX Runtime from path, or from where it is found.
+func openRuntime(path string) (*ort.Runtime, error) {
+	if path == "" {
+		var err error
+		if path, err = ort.Find(); err != nil {
+			return nil, err
+		}
+	}
+	return ort.Open(path)
+}
+
+// newDevice resolves a device name. threads is 0 for one per processor.
+func newDevice(name string, threads int) (device, error) {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	switch {
+	case name == "" || name == "auto" || name == "cpu":
+		return device{name: "cpu", provider: lower.CPU, precision: lower.Float32,
+			options: ort.Options{IntraThreads: threads, InterThreads: 1}}, nil
+	case name == "cuda" || strings.HasPrefix(name, "cuda:"):
+		return device{}, fmt.Errorf("device %q: this version of the native adapter trains on the CPU only; set device = \"cpu\" or \"auto\", or use another adapter", name)
+	}
+	return device{}, fmt.Errorf("unknown device %q: use auto or cpu", name)
+}
+
+// environment is what decides the last bits of results.
+func (d device) environment(rt *ort.Runtime) map[string]string {
+	level := string(d.options.Optimization)
+	if level == "" {
+		level = "all"
+	}
+	return map[string]string{
+		"onnxruntime":  rt.Version(),
+		"provider":     string(d.provider),
+		"threads":      strconv.Itoa(d.options.IntraThreads),
+		"optimization": level,
+		"kernels":      "standard",
+		"platform":     runtime.GOOS + "/" + runtime.GOARCH,
+		"isa":          isa(),
+	}
+}
+
+// isa names the widest vector instructions, by which ONNX Runtime chooses its kernels.
+func isa() string {
+	switch {
+	case cpu.X86.HasAVX512VNNI:
+		return "avx512_vnni"
+	case cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL:
+		return "avx512"
+	case cpu.X86.HasAVX2 && cpu.X86.HasFMA:
+		return "avx2"
+	case cpu.X86.HasSSE41:
+		return "sse4.1"
+	case cpu.ARM64.HasSVE:
+		return "sve"
+	case cpu.ARM64.HasASIMDDP:
+		return "asimddp"
+	}
+	return "baseline"
+}
+
+// differences compares two environments: "2 -> 4" by key.
+func differences(old, now map[string]string) map[string]string {
+	diff := map[string]string{}
+	for k, v := range now {
+		if o, ok := old[k]; !ok || o != v {
+			diff[k] = fmt.Sprintf("%s -> %s", o, v)
+		}
+	}
+	for k, o := range old {
+		if _, ok := now[k]; !ok {
+			diff[k] = fmt.Sprintf("%s -> (none)", o)
+		}
+	}
+	return diff
+}

@@ -1,0 +1,225 @@
+package train
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/trainwright/trainwright/engine/metrics"
+	"github.com/trainwright/trainwright/engine/optim"
+	"github.com/trainwright/trainwright/engine/ort"
+	"github.com/trainwright/trainwright/engine/weights"
+)
+
+// Files of a checkpoint. weights.safetensors holds the weights that validate
+// and are deployed, under the model's names: the moving averages where there
+// are any. training.safetensors holds all other tensors, the raw weights among
+// them in that case.
+const (
+	weightsFile  = "weights.safetensors"
+	trainingFile = "training.safetensors"
+	stateFile    = "state.json"
+	ModelFile    = "model.onnx" // in the best checkpoint
+)
+
+// State is state.json: what a training needs to go on, beside its tensors.
+type State struct {
+	Version       int               `json:"v"`
+	Model         SavedModel        `json:"model"`
+	Epoch         int               `json:"epoch"`    // epochs completed
+	Position      int               `json:"position"` // images of the next epoch that are done
+	GlobalStep    int64             `json:"global_step"`
+	OptimizerStep int64             `json:"optimizer_step"` // updates since the optimizer's state began
+	EMAStep       int64             `json:"ema_step"`       // updates since the moving average began
+	Window        Window            `json:"window"`
+	Sums          Sums              `json:"sums"`
+	Best          *Best             `json:"best,omitempty"`
+	Last          *Best             `json:"last,omitempty"` // of the last validated epoch
+	Stale         int               `json:"stale"`          // validations since the best
+	StoppedBy     string            `json:"stopped_by,omitempty"`
+	EMA           bool              `json:"ema"`
+	Environment   map[string]string `json:"environment"`
+	Config        map[string]any    `json:"config,omitempty"` // Config.Record
+}
+
+// SavedModel is what is needed to build the model again.
+type SavedModel struct {
+	Name      string   `json:"name"`
+	ImageSize int      `json:"image_size"`
+	Classes   []string `json:"classes"`
+}
+
+// Window is the accumulation window under way.
+type Window struct {
+	Batches int `json:"batches"`
+	Samples int `json:"samples"`
+}
+
+// Sums are the running sums of the epoch under way.
+type Sums struct {
+	Loss    float64 `json:"loss"` // times images
+	Right   float64 `json:"right"`
+	Images  int     `json:"images"`
+	Batches int64   `json:"batches"`
+}
+
+// Best is a validated epoch. Metrics that are not finite are left out.
+type Best struct {
+	Epoch      int                `json:"epoch"`
+	GlobalStep int64              `json:"global_step"`
+	Metrics    map[string]float64 `json:"metrics"`
+	PerClass   []metrics.Class    `json:"per_class"`
+}
+
+// hasEMA reports whether a moving average of the tensor is kept.
+func (t *tensors) hasEMA(name string) bool { return t.pairs[optim.EMAName(name)] != nil }
+
+// files encodes the current tensors; model lists the names of the model's own.
+func (t *tensors) files(model []string) (deployed, rest *weights.File, err error) {
+	deployed = &weights.File{Tensors: map[string]weights.Tensor{}, Metadata: map[string]string{"format": "pt"}}
+	rest = &weights.File{Tensors: map[string]weights.Tensor{}}
+	own := map[string]bool{}
+	for _, name := range model {
+		own[name] = true
+		from := name
+		if t.hasEMA(name) {
+			from = optim.EMAName(name)
+			rest.Tensors[name] = t.encode(name)
+		}
+		deployed.Tensors[name] = t.encode(from)
+	}
+	for _, name := range t.names {
+		if base, ok := strings.CutPrefix(name, optim.EMAName("")); !own[name] && !(ok && own[base]) {
+			rest.Tensors[name] = t.encode(name)
+		}
+	}
+	return deployed, rest, nil
+}
+
+// encode shares the tensor's memory.
+func (t *tensors) encode(name string) weights.Tensor {
+	x, _ := t.current(name)
+	return weights.Tensor{DType: weights.F32, Shape: t.pairs[name].shape, Data: x.Bytes()}
+}
+
+// load fills all tensors from a checkpoint's two files and returns what the
+// files did not have: state of a new optimizer or average, which starts anew.
+func (t *tensors) load(model []string, deployed, rest *weights.File) (missing []string, err error) {
+	own := map[string]bool{}
+	for _, name := range model {
+		own[name] = true
+		from := deployed
+		if _, ok := rest.Tensors[name]; ok { // the raw weights, where deployed has averages
+			from = rest
+		}
+		if err := t.fill(name, from, name); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range t.names {
+		base, isEMA := strings.CutPrefix(name, optim.EMAName(""))
+		switch {
+		case own[name]:
+		case isEMA && rest.Tensors[base].Data != nil:
+			if err := t.fill(name, deployed, base); err != nil {
+				return nil, err
+			}
+		case rest.Tensors[name].Data != nil:
+			if err := t.fill(name, rest, name); err != nil {
+				return nil, err
+			}
+		default:
+			missing = append(missing, name)
+		}
+	}
+	return missing, nil
+}
+
+// fill sets a tensor from an entry of a file.
+func (t *tensors) fill(name string, f *weights.File, entry string) error {
+	p, ok := t.pairs[name]
+	if !ok {
+		return fmt.Errorf("the training has no tensor %s", name)
+	}
+	src, ok := f.Tensors[entry]
+	if !ok {
+		return fmt.Errorf("the checkpoint has no tensor %s", entry)
+	}
+	if !slices.Equal(src.Shape, p.shape) {
+		return fmt.Errorf("tensor %s has shape %v in the checkpoint, %v in the model", entry, src.Shape, p.shape)
+	}
+	values, err := src.Float32s()
+	if err != nil {
+		return fmt.Errorf("tensor %s: %w", entry, err)
+	}
+	x, _ := t.current(name)
+	return set(x, values)
+}
+
+// setAll sets tensors by name.
+func (t *tensors) setAll(values map[string][]float32) error {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		x, ok := t.current(name)
+		if !ok {
+			return fmt.Errorf("the training has no tensor %s", name)
+		}
+		if err := set(x, values[name]); err != nil {
+			return fmt.Errorf("tensor %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// startEMA sets every moving average to what it averages.
+func (t *tensors) startEMA() error {
+	for _, name := range t.names {
+		if !t.hasEMA(name) {
+			continue
+		}
+		average, _ := t.current(optim.EMAName(name))
+		if err := set(average, t.view(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// zero clears tensors whose name begins with prefix.
+func (t *tensors) zero(prefix string) error {
+	for _, name := range t.names {
+		if strings.HasPrefix(name, prefix) {
+			x, _ := t.current(name)
+			v, err := ort.View[float32](x)
+			if err != nil {
+				return err
+			}
+			clear(v)
+		}
+	}
+	return nil
+}
+
+// better reports whether value improves on the best so far; a NaN never does.
+func better(value float64, best *Best, metric string, minimize bool) bool {
+	if math.IsNaN(value) {
+		return false
+	}
+	if best == nil {
+		return true
+	}
+	old, ok := best.Metrics[metric]
+	if !ok {
+		return true
+	}
+	if minimize {
+		return value < old
+	}
+	return value > old
+}
+
+func encodeWeights(f *weights.File) func(io.Writer) error {
+	return func(w io.Writer) error { return weights.Encode(w, f) }
+}

@@ -1,0 +1,119 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/trainwright/trainwright/engine/data"
+	"github.com/trainwright/trainwright/engine/metrics"
+	"github.com/trainwright/trainwright/engine/optim"
+	"github.com/trainwright/trainwright/engine/ort"
+)
+
+// keptSamples bounds the predictions that a validation keeps for its report.
+const keptSamples = 32
+
+// validate scores the validation images with running statistics, and with the
+// moving averages where there are any.
+func (t *trainer) validate(ctx context.Context) (metrics.Report, []Prediction, error) {
+	averages := map[string]string{}
+	for _, name := range t.model {
+		if t.tensors.hasEMA(name) {
+			averages[name] = optim.EMAName(name)
+		}
+	}
+	b, err := t.eval.bind(t.tensors, averages)
+	if err != nil {
+		return metrics.Report{}, nil, err
+	}
+	defer b.Close()
+	s := newScorer(len(t.cfg.Model.Classes), t.cfg.Val)
+	for batch, err := range t.valLoader.Epoch(ctx, 0, 0) {
+		if err != nil {
+			return metrics.Report{}, nil, fmt.Errorf("validate: %w", err)
+		}
+		if err := set(t.eval.io[inImages], batch.Images); err != nil { // the rest of a short batch is padding
+			return metrics.Report{}, nil, err
+		}
+		if err := set(t.eval.io[inLabels], batch.Labels); err != nil {
+			return metrics.Report{}, nil, err
+		}
+		if err := b.Run(ctx); err != nil {
+			return metrics.Report{}, nil, fmt.Errorf("validate: %w", err)
+		}
+		logits, err := ort.View[float32](t.eval.io[outLogits])
+		if err != nil {
+			return metrics.Report{}, nil, err
+		}
+		losses, err := ort.View[float32](t.eval.io[outLosses])
+		if err != nil {
+			return metrics.Report{}, nil, err
+		}
+		n := batch.Len()
+		if err := s.add(batch, logits[:n*s.classes], losses[:n]); err != nil {
+			return metrics.Report{}, nil, err
+		}
+	}
+	report, samples := s.result()
+	return report, samples, nil
+}
+
+// scorer adds up predictions and keeps the most telling ones.
+type scorer struct {
+	classes int
+	samples []data.Sample
+	sums    *metrics.Classifier
+	wrong   []Prediction // the worst, sorted by loss, largest first
+	right   []Prediction // some, spread over the split
+	seen    int
+}
+
+func newScorer(classes int, samples []data.Sample) *scorer {
+	return &scorer{classes: classes, samples: samples, sums: metrics.NewClassifier(classes)}
+}
+
+// add counts a batch: logits [N, classes]; losses [N], nil to compute them.
+func (s *scorer) add(b *data.Batch, logits, losses []float32) error {
+	if err := s.sums.Add(logits, b.Labels, losses); err != nil {
+		return err
+	}
+	for i, label := range b.Labels {
+		row := logits[i*s.classes : (i+1)*s.classes]
+		class := metrics.Argmax(row)
+		p := Prediction{Path: s.samples[b.Indices[i]].Path, Label: int(label), Class: class,
+			Confidence: math.Exp(-metrics.CrossEntropy(row, class)), Loss: metrics.CrossEntropy(row, int(label))}
+		s.keep(p)
+	}
+	return nil
+}
+
+func (s *scorer) keep(p Prediction) {
+	every := max(1, len(s.samples)/(keptSamples/2))
+	s.seen++
+	if p.Class == p.Label {
+		if s.seen%every == 0 && len(s.right) < keptSamples/2 {
+			s.right = append(s.right, p)
+		}
+		return
+	}
+	at, _ := slices.BinarySearchFunc(s.wrong, p, func(a, b Prediction) int {
+		switch {
+		case a.Loss > b.Loss:
+			return -1
+		case a.Loss < b.Loss:
+			return 1
+		}
+		return 0
+	})
+	if at < keptSamples {
+		s.wrong = slices.Insert(s.wrong, at, p)
+		s.wrong = s.wrong[:min(len(s.wrong), keptSamples)]
+	}
+}
+
+func (s *scorer) result() (metrics.Report, []Prediction) {
+	kept := append(slices.Clone(s.wrong), s.right...)
+	return s.sums.Report(), kept[:min(len(kept), keptSamples+keptSamples/2)]
+}
