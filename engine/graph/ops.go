@@ -20,9 +20,9 @@ func Ops() []Op {
 		// op_matmul.go, op_softmax.go, op_reduce.go
 		matMulOp(), linearOp(), softmaxOp(), logSoftmaxOp(),
 		reduceSumOp(), reduceMeanOp(), reduceMaxOp(), argMaxOp(),
-		// op_conv.go, op_pool.go, op_norm.go
+		// op_conv.go, op_pool.go, op_norm.go, op_norm_inference.go, op_layernorm.go
 		convOp(), convGradInputOp(), convGradWeightOp(),
 		maxPoolOp(), maxPoolGradOp(), globalAvgPoolOp(),
-		batchNormOp(), batchNormGradOp(), layerNormOp(),
+		batchNormOp(), batchNormGradOp(), batchNormInferenceOp(), layerNormOp(),
 	}
 }

@@ -105,3 +105,8 @@ func elems(shape []int) int {
 	}
 	return n
 }
+
+func lowerBatchNormInference(l *lowerer, n graph.Node) {
+	a, _ := n.Attr.(graph.NormAttrs)
+	l.set(n, l.op("BatchNormalization", []string{l.in(n, 0), l.in(n, 1), l.in(n, 2), l.in(n, 3), l.in(n, 4)}, attr("epsilon", a.Epsilon)))
+}

@@ -22,7 +22,7 @@ func sharedRules() map[string]rule {
 
 		"Conv": lowerConv, "ConvGradInput": lowerConvTranspose, "ConvGradWeight": lowerConvGradWeight,
 		"MaxPool": lowerMaxPool, "MaxPoolGrad": lowerMaxPoolScatter, "GlobalAvgPool": lowerGlobalAvgPool,
-		"BatchNormGrad": lowerBatchNormGrad, "LayerNorm": lowerLayerNorm,
+		"BatchNormGrad": lowerBatchNormGrad, "BatchNormInference": lowerBatchNormInference, "LayerNorm": lowerLayerNorm,
 	}
 }
 

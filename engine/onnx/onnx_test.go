@@ -54,3 +54,27 @@ func TestErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestBind(t *testing.T) {
+	float := onnx.TensorProto_FLOAT
+	model := func() *onnx.ModelProto {
+		return onnx.NewModel(&onnx.GraphProto{Input: []*onnx.ValueInfoProto{
+			onnx.NewValueInfo("x", float, []int{2}), onnx.NewValueInfo("w", float, []int{3})}}, "test", nil)
+	}
+	m := model()
+	if err := m.Bind(onnx.NewTensor("w", float, []int{3}, make([]byte, 12))); err != nil {
+		t.Fatal(err)
+	}
+	if g := m.GetGraph(); len(g.Input) != 1 || g.Input[0].GetName() != "x" || len(g.Initializer) != 1 {
+		t.Errorf("got %d inputs and %d initializers", len(g.Input), len(g.Initializer))
+	}
+	for _, bad := range []*onnx.TensorProto{
+		onnx.NewTensor("v", float, []int{3}, nil),
+		onnx.NewTensor("w", float, []int{4}, nil),
+		onnx.NewTensor("w", onnx.TensorProto_INT64, []int{3}, nil),
+	} {
+		if err := model().Bind(bad); err == nil {
+			t.Errorf("%v was accepted", bad)
+		}
+	}
+}
