@@ -60,3 +60,12 @@ func HCLRange(r pipelines.Range) hcl.Range {
 		End:      hcl.Pos{Line: r.End.Line, Column: r.End.Column, Byte: r.End.Byte},
 	}
 }
+
+// sentence starts an error's text with a capital letter.
+func sentence(err error) string {
+	s := err.Error()
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

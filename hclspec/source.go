@@ -21,9 +21,9 @@ type Files map[string]*hcl.File
 
 // sources is what is to be parsed.
 type sources struct {
-	dir     string             // folder of the pipeline, as given
-	files   []pipelines.Source // names as ranges carry them
-	vars    []pipelines.Source // *.vars.hcl that load by themselves, in order
+	dir   string             // folder of the pipeline, as given
+	files []pipelines.Source // names as ranges carry them
+	vars  []pipelines.Source // *.vars.hcl that load by themselves, in order
 }
 
 // isSource tells pipeline files from what else lies in a folder: variables

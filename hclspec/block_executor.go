@@ -1,0 +1,83 @@
+package hclspec
+
+import (
+	"strings"
+
+	"github.com/trainwright/trainwright/pipelines"
+)
+
+// executorBlocks are the executors by type.
+var executorBlocks = map[string]*blockSpec{
+	"local":      {Type: "executor", Labels: []string{"type", "name"}, Optional: []string{"slots"}},
+	"dagger":     {Type: "executor", Labels: []string{"type", "name"}, Required: []string{"image"}, Optional: []string{"gpus", "cpus", "memory"}},
+	"kubernetes": {Type: "executor", Labels: []string{"type", "name"}, Required: []string{"image"}, Optional: []string{"namespace", "resources", "service_account", "node_selector", "context", "gpus"}},
+	"remote":     {Type: "executor", Labels: []string{"type", "name"}, Required: []string{"url"}, Optional: []string{"token"}},
+}
+
+// attributeTypes says what the arguments of executor, artifacts, tracker and
+// notify blocks hold.
+var attributeTypes = map[string]string{
+	"slots": "whole", "gpus": "whole", "cpus": "number", "resources": "map", "node_selector": "map",
+	"headers": "map", "tags": "map", "events": "events", "path_style": "bool", "url": "url", "uri": "url", "endpoint": "url",
+}
+
+// executor decodes an executor block.
+func (m *module) executor(b *block) pipelines.ExecutorConfig {
+	s := m.static.scope(nil)
+	s.allowSensitive = true
+	out := pipelines.ExecutorConfig{
+		Address: pipelines.Address(b.address()), Type: b.labels[0], Name: b.name(), Range: toRange(b.head), Attributes: map[string]any{},
+	}
+	secrets := map[string]pipelines.Secret{}
+	s.backendAttributes(b, out.Attributes, secrets)
+	for name, secret := range secrets {
+		out.Attributes[name] = secret
+	}
+	m.add(s.diags...)
+	return out
+}
+
+// backendAttributes reads the arguments of a block by attributeTypes.
+func (s *scope) backendAttributes(b *block, plain map[string]any, secrets map[string]pipelines.Secret) {
+	for _, a := range sortedAttributes(b.body) {
+		if b.attrs[a.Name] == nil {
+			continue
+		}
+		switch attributeTypes[a.Name] {
+		case "map":
+			m := s.textMap(b, a.Name, a.Name, early, secrets)
+			if m != nil {
+				plain[a.Name] = m
+			}
+		case "whole":
+			if n, ok := s.whole(b, a.Name, a.Name, 0, 4096); ok {
+				plain[a.Name] = n
+			}
+		case "number":
+			if x, ok := s.float(b, a.Name, a.Name, 0, 1e6); ok {
+				plain[a.Name] = x
+			}
+		case "bool":
+			if v, ok := s.boolean(b, a.Name, a.Name); ok {
+				plain[a.Name] = v
+			}
+		case "events":
+			s.events(b, plain)
+		default:
+			s.backendText(b, a.Name, plain, secrets)
+		}
+	}
+}
+
+func (s *scope) backendText(b *block, name string, plain map[string]any, secrets map[string]pipelines.Secret) {
+	t, ok := s.text(b, name, name, early)
+	switch {
+	case !ok:
+	case s.sensitive:
+		secrets[name] = pipelines.NewSecret(t)
+	case attributeTypes[name] == "url" && !strings.Contains(t, "://"):
+		s.fail(b.at(name), "Invalid value", "%q must be an address with a scheme, such as \"https://host\", not %q.", name, t)
+	default:
+		plain[name] = t
+	}
+}
