@@ -61,11 +61,38 @@ type StepOutcome struct {
 	Result   *pipelines.Result `json:"result,omitempty"`
 }
 
+func (a *Applier) retryDelay() time.Duration { return orElse(a.RetryDelay, time.Second) }
+func (a *Applier) poll() time.Duration       { return orElse(a.Poll, 500*time.Millisecond) }
+func (a *Applier) grace() time.Duration      { return orElse(a.Grace, time.Minute) }
+
+func orElse(d, def time.Duration) time.Duration {
+	if d == 0 {
+		return def
+	}
+	return d
+}
+
 // Apply executes a plan under the pipeline's state lock. The result is filled
 // as far as apply came, whatever the error. The error's code is locked (held
 // by another), stale (the state changed since the plan), cancelled (ctx
 // ended), timeout (all that failed ran out of time), step_failed, or
 // check_failed (all steps are well, a check is not); errors.As finds Problems.
 func (a *Applier) Apply(ctx context.Context, plan *Plan, opts ApplyOptions) (ApplyResult, error) {
-	return ApplyResult{}, pipelines.Errorf(pipelines.CodeUnavailable, "applying is not available")
+	res := ApplyResult{Status: pipelines.StatusFailed, Started: a.now(), Outputs: map[string]OutputValue{}}
+	if plan.decider == nil || plan.refused {
+		return res, pipelines.Errorf(pipelines.CodeInvalid, "this plan cannot be applied: it was refused, or read from a file and not restored")
+	}
+	ap := &applying{a: a, plan: plan, opts: opts, res: &res, results: pipelines.Results{}, decisions: map[pipelines.Address]*decision{}}
+	unlock, err := a.lock(ctx, plan.Pipeline, opts, ap.tell)
+	if err != nil {
+		res.Ended = a.now()
+		return res, err
+	}
+	err = ap.run(ctx)
+	res.Ended = a.now()
+	if uerr := unlock(); err == nil {
+		err = uerr
+	}
+	ap.tell(Notice{Type: NoticeApplyEnded, Status: res.Status, Summary: &res})
+	return res, err
 }

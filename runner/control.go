@@ -2,8 +2,13 @@ package runner
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/spool"
 )
 
 // RunState is what is true of a run now, which the store alone cannot know.
@@ -18,11 +23,116 @@ const (
 
 // State looks at a run's processes.
 func (a *Applier) State(ctx context.Context, run pipelines.Run) (RunState, error) {
-	return RunUnknown, pipelines.Errorf(pipelines.CodeUnavailable, "not available")
+	if run.Status.Ended() {
+		return RunEnded, nil
+	}
+	at, exec, err := a.open(ctx, run)
+	if err != nil {
+		return RunUnknown, err
+	}
+	if at == nil {
+		return RunInterrupted, nil
+	}
+	live, err := exec.Probe(ctx, *at)
+	switch {
+	case err != nil:
+		return RunUnknown, err
+	case live == Alive:
+		return RunLive, nil
+	case live == Ended:
+		return RunInterrupted, nil
+	}
+	return RunUnknown, nil
+}
+
+// open finds a run's attempt that has not ended, and its executor.
+func (a *Applier) open(ctx context.Context, run pipelines.Run) (*pipelines.Attempt, Executor, error) {
+	cfg := pipelines.ExecutorConfig{Address: pipelines.Address(run.Executor)}
+	if parts := strings.SplitN(run.Executor, ".", 3); len(parts) == 3 { // executor.TYPE.NAME
+		cfg.Type, cfg.Name = parts[1], parts[2]
+	}
+	exec, err := a.Executor(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	attempts, err := a.Store.Attempts(ctx, run.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range attempts {
+		if !attempts[i].Status.Ended() {
+			return &attempts[i], exec, nil
+		}
+	}
+	return nil, exec, nil
 }
 
 // Cancel stops a live run: its step writes a checkpoint and ends. It returns
 // once the run has ended; a run that has ended already is an error of code conflict.
 func (a *Applier) Cancel(ctx context.Context, run pipelines.Run) error {
-	return pipelines.Errorf(pipelines.CodeUnavailable, "not available")
+	if run.Status.Ended() {
+		return pipelines.Errorf(pipelines.CodeConflict, "run %s has ended already (%s)", run.ID, run.Status)
+	}
+	at, exec, err := a.open(ctx, run)
+	if err != nil {
+		return err
+	}
+	if at != nil {
+		task, err := spool.ReadTask(filepath.Join(at.Dir, spool.TaskFile))
+		if err != nil {
+			return err
+		}
+		// Whoever follows the attempt learns from this that its end was asked for.
+		if err := os.WriteFile(filepath.Join(at.Dir, cancelMark), nil, 0o644); err != nil {
+			return err
+		}
+		if err := exec.Cancel(ctx, Job{Task: task, Grace: a.grace()}); err != nil {
+			return err
+		}
+	}
+	return a.settle(ctx, run, at, exec)
+}
+
+// settle waits until an apply at work has filed the run's end, or files it
+// itself when there is none.
+func (a *Applier) settle(ctx context.Context, run pipelines.Run, at *pipelines.Attempt, exec Executor) error {
+	for {
+		now, err := a.Store.Run(ctx, run.ID)
+		if err != nil || now.Status.Ended() {
+			return err
+		}
+		unlock, err := a.lock(ctx, run.Pipeline, ApplyOptions{Operation: "cancel"}, func(Notice) {})
+		if err == nil {
+			return errors.Join(a.fileEnd(ctx, now, at, exec), unlock())
+		}
+		if pipelines.CodeOf(err) != pipelines.CodeLocked {
+			return err
+		}
+		if !sleep(ctx, a.poll()) {
+			return pipelines.Errorf(pipelines.CodeCancelled, "run %s was asked to stop, and may still be at it", run.ID)
+		}
+	}
+}
+
+// fileEnd brings the rest of an attempt's events home and files its end.
+func (a *Applier) fileEnd(ctx context.Context, run pipelines.Run, at *pipelines.Attempt, exec Executor) error {
+	step := pipelines.Step{Address: run.Address, Kind: run.Kind, Adapter: run.Adapter}
+	spec := pipelines.Spec{Address: run.Address, Kind: run.Kind, Adapter: run.Adapter, Train: &pipelines.TrainSpec{}}
+	s := &stepRun{a: a, exec: exec, run: run, observe: func(Notice) {},
+		dec: &decision{PlannedStep: PlannedStep{Address: run.Address, Kind: run.Kind}, step: step, spec: spec}}
+	if at != nil && !exists(filepath.Join(at.Dir, spool.LockFile)) { // it never started, and shall not now
+		at.Status, at.Error, at.Ended = pipelines.StatusCancelled, "cancelled", a.now()
+		if err := a.Store.UpdateAttempt(ctx, *at); err != nil {
+			return err
+		}
+		at = nil
+	}
+	if at == nil {
+		return s.close(ctx, ending{status: pipelines.StatusCancelled, err: "cancelled"}, nil)
+	}
+	end, err := s.attempt(ctx, at.Number, at)
+	if err != nil {
+		return err
+	}
+	return s.close(ctx, end, end.result)
 }

@@ -15,7 +15,10 @@ func Locked(pipeline string, holder LockHolder) error {
 }
 
 func (e *LockedError) Error() string {
-	h := e.Holder
-	return fmt.Sprintf("the state of pipeline %q is locked by %s@%s (pid %d, %s since %s); wait for it, or use --lock-timeout; if that process is gone, run: runner force-unlock %s",
-		e.Pipeline, h.User, h.Host, h.PID, h.Operation, h.Created.Format(time.RFC3339), h.ID)
+	return fmt.Sprintf("the state of pipeline %q is locked by %s; wait for it, or use --lock-timeout; if that process is gone, run: runner force-unlock %s",
+		e.Pipeline, e.Holder, e.Holder.ID)
+}
+
+func (h LockHolder) String() string {
+	return fmt.Sprintf("%s@%s (pid %d, %s since %s)", h.User, h.Host, h.PID, h.Operation, h.Created.Format(time.RFC3339))
 }

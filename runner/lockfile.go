@@ -1,5 +1,24 @@
 package runner
 
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/gohcl"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/trainwright/trainwright/pipelines"
+)
+
 // LockFileName is the committed file that pins what a pipeline was run with.
 const LockFileName = ".runner.lock.hcl"
 
@@ -7,7 +26,7 @@ const LockFileName = ".runner.lock.hcl"
 type LockFile struct {
 	Adapters map[string]AdapterPin
 	Datasets map[string]string // name -> fingerprint
-	Weights  map[string]string // path relative to the pipeline, or a model's name -> "sha256:…"
+	Weights  map[string]string // path relative to the pipeline -> "sha256:…"
 }
 
 // AdapterPin is an adapter as it was used last.
@@ -15,4 +34,160 @@ type AdapterPin struct {
 	Version  string
 	Numerics int
 	Lock     string // requirements hash
+}
+
+// lockBlocks is the file's form.
+type lockBlocks struct {
+	Adapters []struct {
+		Name     string `hcl:"name,label"`
+		Version  string `hcl:"version"`
+		Numerics int    `hcl:"numerics"`
+		Lock     string `hcl:"lock,optional"`
+	} `hcl:"adapter,block"`
+	Datasets []struct {
+		Name        string `hcl:"name,label"`
+		Fingerprint string `hcl:"fingerprint"`
+	} `hcl:"dataset,block"`
+	Weights []struct {
+		Path   string `hcl:"path,label"`
+		SHA256 string `hcl:"sha256"`
+	} `hcl:"weights,block"`
+}
+
+// ReadLockFile reads a pipeline's lock file and hashes it. Without one it is
+// empty and so is the hash.
+func ReadLockFile(dir string) (LockFile, string, error) {
+	path := filepath.Join(dir, LockFileName)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return LockFile{}, "", nil
+	}
+	if err != nil {
+		return LockFile{}, "", err
+	}
+	lock, err := parseLockFile(path, text)
+	sum := sha256.Sum256(text)
+	return lock, "sha256:" + hex.EncodeToString(sum[:]), err
+}
+
+func parseLockFile(path string, text []byte) (LockFile, error) {
+	lock := LockFile{Adapters: map[string]AdapterPin{}, Datasets: map[string]string{}, Weights: map[string]string{}}
+	// The parser overflows the stack on deep nesting; this file nests once.
+	if len(text) > 1<<20 || bytes.Count(text, []byte("[")) > 100 || bytes.Count(text, []byte("(")) > 100 || bytes.Count(text, []byte("${")) > 100 {
+		return lock, pipelines.Errorf(pipelines.CodeInvalid, "%s is not a lock file that runner wrote; remove it and apply again", path)
+	}
+	file, diags := hclsyntax.ParseConfig(text, LockFileName, hcl.InitialPos)
+	var blocks lockBlocks
+	if !diags.HasErrors() {
+		diags = gohcl.DecodeBody(file.Body, nil, &blocks)
+	}
+	if diags.HasErrors() {
+		return lock, pipelines.Errorf(pipelines.CodeInvalid, "%s cannot be read (remove it, or resolve the merge conflict in it): %w", path, diags)
+	}
+	for _, a := range blocks.Adapters {
+		lock.Adapters[a.Name] = AdapterPin{Version: a.Version, Numerics: a.Numerics, Lock: a.Lock}
+	}
+	for _, d := range blocks.Datasets {
+		lock.Datasets[d.Name] = d.Fingerprint
+	}
+	for _, w := range blocks.Weights {
+		lock.Weights[w.Path] = w.SHA256
+	}
+	return lock, nil
+}
+
+// Format writes the lock file's text, sorted, so that merges stay small.
+func (l LockFile) Format() []byte {
+	var b bytes.Buffer
+	b.WriteString("# What this pipeline was run with. Written by runner; commit it.\n")
+	for _, name := range slices.Sorted(maps.Keys(l.Adapters)) {
+		a := l.Adapters[name]
+		fmt.Fprintf(&b, "\nadapter %s {\n  version  = %s\n  numerics = %d\n", quote(name), quote(a.Version), a.Numerics)
+		if a.Lock != "" {
+			fmt.Fprintf(&b, "  lock     = %s\n", quote(a.Lock))
+		}
+		b.WriteString("}\n")
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.Datasets)) {
+		fmt.Fprintf(&b, "\ndataset %s {\n  fingerprint = %s\n}\n", quote(name), quote(l.Datasets[name]))
+	}
+	for _, path := range slices.Sorted(maps.Keys(l.Weights)) {
+		fmt.Fprintf(&b, "\nweights %s {\n  sha256 = %s\n}\n", quote(path), quote(l.Weights[path]))
+	}
+	return b.Bytes()
+}
+
+// quote writes a string as HCL reads it back.
+func quote(s string) string {
+	var b bytes.Buffer
+	b.WriteByte('"')
+	for i, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case (r == '$' || r == '%') && i+1 < len(s) && s[i+1] == '{':
+			b.WriteRune(r)
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r < ' ':
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// pinsOf collects what decided steps use.
+func pinsOf(decisions []decision, dir string, h *hasher) LockFile {
+	lock := LockFile{Adapters: map[string]AdapterPin{}, Datasets: map[string]string{}, Weights: map[string]string{}}
+	for _, d := range decisions {
+		if d.adapter != nil {
+			i := d.adapter.Info()
+			lock.Adapters[i.Name] = AdapterPin{Version: i.Version, Numerics: i.Numerics, Lock: i.Lock}
+		}
+		if d.report != nil && d.spec.Dataset != nil {
+			lock.Datasets[d.spec.Dataset.Name] = d.report.Fingerprint
+		}
+		if m := d.spec.Model; m != nil && m.Weights != nil && m.Weights.Path != "" {
+			if sum, err := h.Path(m.Weights.Path); err == nil {
+				lock.Weights[relative(dir, m.Weights.Path)] = sum
+			}
+		}
+	}
+	return lock
+}
+
+// merge returns l with other's pins over its own.
+func (l LockFile) merge(other LockFile) LockFile {
+	out := LockFile{Adapters: map[string]AdapterPin{}, Datasets: map[string]string{}, Weights: map[string]string{}}
+	for _, src := range []LockFile{l, other} {
+		maps.Copy(out.Adapters, src.Adapters)
+		maps.Copy(out.Datasets, src.Datasets)
+		maps.Copy(out.Weights, src.Weights)
+	}
+	return out
+}
+
+func relative(dir, path string) string {
+	if filepath.IsAbs(path) {
+		if r, err := filepath.Rel(dir, path); err == nil {
+			return filepath.ToSlash(r)
+		}
+	}
+	return filepath.ToSlash(path)
+}
+
+// WriteLockFile writes a pipeline's lock file atomically, unless it says the
+// same already.
+func WriteLockFile(dir string, lock LockFile) error {
+	path := filepath.Join(dir, LockFileName)
+	text := lock.Format()
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return nil
+	}
+	return writeFile(path, text, 0o644)
 }

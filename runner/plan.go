@@ -14,23 +14,26 @@ const PlanVersion = 1
 // Plan is what apply would do, and why. Its JSON is stable; what apply needs
 // besides (closures of the pipeline, secrets) is not in it.
 type Plan struct {
-	Version  int                 `json:"v"`
-	Pipeline string              `json:"pipeline"`
-	Created  time.Time           `json:"created"`
-	Serial   int64               `json:"serial"` // of the state it was made at
-	Changes  bool                `json:"changes"`
-	Targets  []string            `json:"targets,omitempty"`
-	Replace  []pipelines.Address `json:"replace,omitempty"`
-	Steps    []PlannedStep       `json:"steps"` // every step follows those it needs
-	Datasets []PlannedDataset    `json:"datasets,omitempty"`
-	Checks   []PlannedCheck      `json:"checks,omitempty"`
-	Outputs  []PlannedOutput     `json:"outputs,omitempty"`
-	Moves    []PlannedMove       `json:"moves,omitempty"`
-	Problems []Problem           `json:"problems,omitempty"`  // warnings; errors too when Plan returned one
-	LockHash string              `json:"lock_hash,omitempty"` // of .runner.lock.hcl as read; "" = none
+	Version  int              `json:"v"`
+	Pipeline string           `json:"pipeline"`
+	Created  time.Time        `json:"created"`
+	Serial   int64            `json:"serial"` // of the state it was made at
+	Changes  bool             `json:"changes"`
+	Targets  []string         `json:"targets,omitempty"`
+	Replace  []string         `json:"replace,omitempty"`
+	Steps    []PlannedStep    `json:"steps"` // every step follows those it needs
+	Datasets []PlannedDataset `json:"datasets,omitempty"`
+	Checks   []PlannedCheck   `json:"checks,omitempty"`
+	Outputs  []PlannedOutput  `json:"outputs,omitempty"`
+	Moves    []PlannedMove    `json:"moves,omitempty"`
+	Problems Problems         `json:"problems,omitempty"`  // warnings; errors too when Plan returned one
+	LockHash string           `json:"lock_hash,omitempty"` // of .runner.lock.hcl as read; "" = none
 
-	source *pipelines.Pipeline
-	lock   LockFile
+	source  *pipelines.Pipeline
+	steps   []pipelines.Step // those selected by Targets
+	lock    LockFile
+	decider *decider
+	refused bool // Plan returned an error besides it
 }
 
 // PlannedStep is one step instance of a plan.

@@ -1,0 +1,238 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/trainwright/trainwright/pipelines"
+)
+
+// applying is one apply at work.
+type applying struct {
+	a    *Applier
+	plan *Plan
+	opts ApplyOptions
+	res  *ApplyResult
+
+	observing sync.Mutex // an observer is called by one goroutine at a time
+	mu        sync.Mutex
+	results   pipelines.Results
+	decisions map[pipelines.Address]*decision
+}
+
+func (ap *applying) tell(n Notice) {
+	if ap.opts.Observer == nil {
+		return
+	}
+	n.Version, n.Time = NoticeVersion, ap.a.now()
+	ap.observing.Lock()
+	defer ap.observing.Unlock()
+	ap.opts.Observer.Observe(n)
+}
+
+// run does what Apply does while it holds the lock.
+func (ap *applying) run(ctx context.Context) error {
+	plan, store := ap.plan, ap.a.Store
+	serial, err := store.Serial(ctx, plan.Pipeline)
+	if err != nil {
+		return err
+	}
+	if serial != plan.Serial {
+		return pipelines.Errorf(pipelines.CodeStale,
+			"the state of pipeline %q changed since the plan was made (serial %d, planned at %d); plan again", plan.Pipeline, serial, plan.Serial)
+	}
+	for _, m := range plan.Moves {
+		if err := store.Rename(ctx, plan.Pipeline, m.From, m.To); err != nil {
+			return fmt.Errorf("move %s to %s: %w", m.From, m.To, err)
+		}
+	}
+	ap.tell(Notice{Type: NoticeApplyStarted, Plan: plan})
+	record := pipelines.Apply{ID: NewID(ap.a.now()), Pipeline: plan.Pipeline, Status: pipelines.StatusRunning,
+		Started: ap.res.Started, Commit: ap.opts.Commit, Branch: ap.opts.Branch, Version: ap.a.Version}
+	if plan.Changes {
+		if err := store.CreateApply(ctx, record); err != nil {
+			return err
+		}
+		ap.res.ApplyID = record.ID
+	}
+	ap.steps(ctx)
+	err = ap.finish(context.WithoutCancel(ctx), ctx.Err() != nil)
+	if plan.Changes {
+		record.Status, record.Ended = ap.res.Status, ap.a.now()
+		if uerr := store.UpdateApply(context.WithoutCancel(ctx), record); err == nil {
+			err = uerr
+		}
+	}
+	return err
+}
+
+// steps runs every step once all it needs has completed, in plan order where
+// there is a choice. A failed step takes those that need it along and no others.
+func (ap *applying) steps(ctx context.Context) {
+	outcomes := map[pipelines.Address]StepOutcome{}
+	waiting := slices.Clone(ap.plan.steps)
+	busy := map[string]int{}
+	type finished struct {
+		StepOutcome
+		lane string
+	}
+	done := make(chan finished)
+	running := 0
+	for len(waiting) > 0 || running > 0 {
+		rest := waiting[:0]
+		for _, s := range waiting {
+			ready, blocked := ap.ready(ctx, s, outcomes)
+			if blocked != nil {
+				outcomes[s.Address] = *blocked
+				ap.tell(Notice{Type: NoticeStepSkipped, Address: s.Address, Status: blocked.Status, Message: blocked.Error})
+				continue
+			}
+			lane, width := ap.lane(s)
+			if !ready || busy[lane] >= width {
+				rest = append(rest, s)
+				continue
+			}
+			busy[lane]++
+			running++
+			go func() { done <- finished{ap.step(ctx, s), lane} }()
+		}
+		waiting = rest
+		if running > 0 {
+			f := <-done
+			outcomes[f.Address] = f.StepOutcome
+			busy[f.lane]--
+			running--
+		}
+	}
+	for _, s := range ap.plan.steps {
+		ap.res.Steps = append(ap.res.Steps, outcomes[s.Address])
+	}
+}
+
+// lane is what bounds how many steps like this one run at once: a machine
+// resource, or else the parallelism of this apply.
+func (ap *applying) lane(s pipelines.Step) (name string, width int) {
+	planned, _ := ap.plan.Step(s.Address)
+	if planned.Action == ActionReuse {
+		return "reuse", 64
+	}
+	if name, n := ap.a.resource(planned, ap.plan.source.Executors[s.Executor]); name != "" {
+		return name, n
+	}
+	if ap.opts.Parallelism > 0 {
+		return "", ap.opts.Parallelism
+	}
+	return "", 4
+}
+
+// ready says whether all that a step needs has completed, or what becomes of
+// it when something has not.
+func (ap *applying) ready(ctx context.Context, s pipelines.Step, outcomes map[pipelines.Address]StepOutcome) (bool, *StepOutcome) {
+	all := true
+	for _, n := range s.Needs {
+		o, ended := outcomes[n]
+		if ended && o.Status != pipelines.StatusCompleted {
+			planned, _ := ap.plan.Step(s.Address)
+			return false, &StepOutcome{Address: s.Address, Kind: s.Kind, Action: planned.Action, Status: pipelines.StatusSkipped, Range: s.Range,
+				Error: fmt.Sprintf("%s, which it needs, is %s", n, o.Status)}
+		}
+		all = all && ended
+	}
+	if ctx.Err() != nil {
+		planned, _ := ap.plan.Step(s.Address)
+		return false, &StepOutcome{Address: s.Address, Kind: s.Kind, Action: planned.Action, Status: pipelines.StatusCancelled, Range: s.Range,
+			Error: "cancelled before it started"}
+	}
+	return all, nil
+}
+
+// step decides a step with the results there are, and carries it out.
+func (ap *applying) step(ctx context.Context, s pipelines.Step) StepOutcome {
+	dec, err := ap.decide(ctx, s)
+	if err != nil {
+		o := outcome(&dec)
+		o.Status, o.Cause, o.Error = pipelines.StatusFailed, causeOf(err), err.Error()
+		if ctx.Err() != nil {
+			o.Status, o.Cause = pipelines.StatusCancelled, ""
+		}
+		ap.tell(Notice{Type: NoticeStepEnded, Address: s.Address, Status: o.Status, Cause: o.Cause, Message: o.Error})
+		return o
+	}
+	if dec.Action == ActionReuse {
+		o := outcome(&dec)
+		o.Status, o.RunID, o.JobID, o.Dir, o.Result = pipelines.StatusCompleted, dec.run.ID, dec.run.JobID, dec.run.Dir, dec.run.Result
+		ap.keep(&dec, dec.run.Result)
+		return o
+	}
+	o := ap.carryOut(ctx, &dec)
+	if o.Status == pipelines.StatusCompleted {
+		ap.keep(&dec, o.Result)
+	}
+	ap.tell(Notice{Type: NoticeStepEnded, Address: s.Address, RunID: o.RunID, JobID: o.JobID, Attempt: o.Attempts, Dir: o.Dir,
+		Status: o.Status, Cause: o.Cause, Message: o.Error, Result: o.Result})
+	return o
+}
+
+func (ap *applying) carryOut(ctx context.Context, dec *decision) StepOutcome {
+	fail := func(err error) StepOutcome {
+		o := outcome(dec)
+		o.Status, o.Cause, o.Error = pipelines.StatusFailed, causeOf(err), err.Error()
+		if pipelines.CodeOf(err) == pipelines.CodeCancelled || ctx.Err() != nil {
+			o.Status, o.Cause = pipelines.StatusCancelled, ""
+		}
+		return o
+	}
+	exec, err := ap.a.Executor(dec.exec)
+	if err != nil {
+		return fail(err)
+	}
+	tell := func(n Notice) { n.Address = dec.Address; ap.tell(n) }
+	if resource, n := ap.a.resource(dec.PlannedStep, dec.exec); resource != "" {
+		slot, release, err := ap.a.slot(ctx, resource, n, tell)
+		if err != nil {
+			return fail(err)
+		}
+		defer release()
+		if t := *dec.spec.Train; dec.Device == "cuda" && (t.Device == "auto" || t.Device == "cuda" || t.Device == "") {
+			t.Device = fmt.Sprintf("cuda:%d", slot)
+			dec.spec.Train = &t
+		}
+	}
+	s := &stepRun{a: ap.a, dec: dec, exec: exec, pipeline: ap.plan.Pipeline, applyID: ap.res.ApplyID, observe: ap.tell}
+	return s.do(ctx)
+}
+
+// decide repeats the plan's decision with real results; for what the plan
+// left open this is where it falls.
+func (ap *applying) decide(ctx context.Context, s pipelines.Step) (decision, error) {
+	ap.mu.Lock()
+	known := pipelines.Results{}
+	for _, n := range s.Needs {
+		if r, ok := ap.results[n]; ok {
+			known[n] = r
+		}
+	}
+	ap.mu.Unlock()
+	dec, err := ap.plan.decider.decide(ctx, s, known)
+	if err == nil {
+		err = append(slices.Clone(dec.problems), dec.gates...).Err(pipelines.CodeCheckFailed)
+	}
+	if err == nil && dec.ContentKey == "" {
+		err = pipelines.Errorf(pipelines.CodeInternal, "%s still waits for %s after all it needs has completed", s.Address, addresses(dec.waitsFor()))
+	}
+	if err == nil {
+		ap.tell(Notice{Type: NoticeStepDecided, Address: s.Address, Step: &dec.PlannedStep})
+	}
+	return dec, err
+}
+
+func (ap *applying) keep(dec *decision, r *pipelines.Result) {
+	ap.mu.Lock()
+	defer ap.mu.Unlock()
+	ap.decisions[dec.Address] = dec
+	if r != nil {
+		ap.results[dec.Address] = *r
+	}
+}

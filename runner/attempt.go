@@ -1,0 +1,221 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/spool"
+)
+
+// cancelMark is a file that `cancel` leaves in an attempt's folder, so that
+// whoever follows the attempt knows that its end was asked for.
+const cancelMark = "cancel"
+
+// ending is how an attempt ended.
+type ending struct {
+	status pipelines.Status
+	cause  pipelines.Cause
+	err    string
+	code   int
+	result *pipelines.StepResult
+	// adrift: the process ended while no runner followed it, without a result.
+	adrift bool
+	// lost: the attempt could not be followed to its end and may live on. Its
+	// run stays open, so that the next apply adopts it.
+	lost bool
+}
+
+// attempt starts or adopts the n-th attempt of a run, follows it to its end
+// and files how it ended. An error means that it could not be started, or,
+// with lost, that it could not be followed.
+func (s *stepRun) attempt(ctx context.Context, n int, old *pipelines.Attempt) (ending, error) {
+	task, err := s.prepare(ctx, n, old != nil)
+	if err != nil {
+		return ending{}, err
+	}
+	job, err := s.job(ctx, task)
+	if err != nil {
+		return ending{}, err
+	}
+	if err := s.noteStart(ctx, n); err != nil {
+		return ending{}, err
+	}
+	kind := NoticeStepStarted
+	at := pipelines.Attempt{RunID: s.run.ID, Number: n, Status: pipelines.StatusRunning, Dir: task.AttemptDir,
+		Executor: string(s.dec.Executor), Started: s.a.now()}
+	if old != nil {
+		at, kind = *old, NoticeStepAdopted
+		if err := s.awaitKnown(ctx, at); err != nil {
+			return ending{lost: true}, err
+		}
+	} else if err := s.a.Store.CreateAttempt(ctx, at); err != nil {
+		return ending{}, err
+	}
+	s.tell(Notice{Type: kind, JobID: s.run.JobID, Attempt: n, Dir: s.run.Dir})
+	c, exit, err := s.follow(ctx, job)
+	if err != nil {
+		if live, perr := s.exec.Probe(context.WithoutCancel(ctx), at); c.broken || perr != nil || live != Ended {
+			return ending{lost: true}, fmt.Errorf("attempt %d of run %s could not be followed to its end; apply again to go on following it: %w", n, s.run.ID, err)
+		}
+		exit = Exit{Code: -1, Cause: pipelines.CauseInfrastructure, Message: err.Error()}
+	}
+	end := s.classify(ctx, task, c, exit)
+	end.adrift = old != nil && end.result == nil && end.status == pipelines.StatusFailed && exit.Cause == "" && c.failed == nil
+	at.Status, at.Cause, at.Error, at.ExitCode = end.status, end.cause, end.err, end.code
+	at.Applied, at.Ended = c.applied, s.a.now()
+	if c.last != nil {
+		s.run.Progress = c.last
+	}
+	if err := s.a.Store.UpdateAttempt(context.WithoutCancel(ctx), at); err != nil {
+		end.lost = true
+		return end, err
+	}
+	return end, nil
+}
+
+// prepare writes the attempt's folder; one that an earlier apply wrote
+// completely stays as it is, because a step may be reading it.
+func (s *stepRun) prepare(ctx context.Context, n int, old bool) (pipelines.Task, error) {
+	task := makeTask(s.dec, s.run, n)
+	path := filepath.Join(task.AttemptDir, spool.TaskFile)
+	if old {
+		if t, err := spool.ReadTask(path); err == nil {
+			return t, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return task, err
+		}
+	}
+	if n > 1 {
+		continueTask(&task)
+	}
+	_, err := s.a.writeTask(ctx, s.dec, task)
+	return task, err
+}
+
+// job is the attempt as an executor takes it.
+func (s *stepRun) job(ctx context.Context, task pipelines.Task) (Job, error) {
+	job := Job{Task: task, Env: s.dec.spec.Env, Secrets: s.dec.spec.SecretEnv, Timeout: s.dec.step.Timeout, Grace: s.a.grace()}
+	if s.dec.adapter == nil {
+		return job, nil
+	}
+	var err error
+	job.Command, err = s.dec.adapter.Command(ctx, filepath.Join(task.AttemptDir, spool.TaskFile))
+	return job, err
+}
+
+// awaitKnown waits while an executor cannot tell whether an attempt lives:
+// what is unknown is never treated as ended.
+func (s *stepRun) awaitKnown(ctx context.Context, at pipelines.Attempt) error {
+	for told := false; ; told = true {
+		live, err := s.exec.Probe(ctx, at)
+		if err == nil && live != Unknown {
+			return nil
+		}
+		if !told {
+			s.tell(Notice{Type: NoticeStepWaiting, Attempt: at.Number,
+				Message: fmt.Sprintf("it cannot be told whether attempt %d still lives%s; waiting until it can", at.Number, because(err))})
+		}
+		if !sleep(ctx, s.a.poll()) {
+			return pipelines.Errorf(pipelines.CodeCancelled, "cancelled while attempt %d of run %s was in an unknown state", at.Number, s.run.ID)
+		}
+	}
+}
+
+// follow runs or adopts the job. When ctx ends the step is asked to stop, and
+// followed until it has.
+func (s *stepRun) follow(ctx context.Context, job Job) (*collector, Exit, error) {
+	steady, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	refused := make(chan struct{})
+	c := &collector{store: s.a.Store, tell: s.tell, task: job.Task, spec: s.dec.spec, poll: s.a.poll(),
+		refuse: func() { close(refused) }}
+	watched := make(chan error, 1)
+	go func() {
+		select {
+		case <-steady.Done():
+			watched <- nil
+			return
+		case <-ctx.Done():
+		case <-refused:
+		}
+		watched <- s.exec.Cancel(steady, job)
+	}()
+	exit, err := s.exec.Run(steady, job, c.sink)
+	stop()
+	cerr := <-watched
+	if err != nil {
+		return c, exit, errors.Join(err, cerr)
+	}
+	return c, exit, nil // a step that has ended is not to be cancelled any more
+}
+
+// classify decides how an attempt ended, from what the step said, what the
+// executor saw and what was asked for.
+func (s *stepRun) classify(ctx context.Context, task pipelines.Task, c *collector, exit Exit) ending {
+	end := ending{status: pipelines.StatusFailed, cause: exit.Cause, err: exit.Message, code: exit.Code, result: c.result}
+	_, marked := os.Stat(filepath.Join(task.AttemptDir, cancelMark))
+	r := c.result
+	switch {
+	case c.failed != nil:
+		end.cause, end.err = pipelines.CauseConfig, c.failed.Error()
+	case r != nil && r.State == pipelines.StatusCompleted:
+		end.status, end.cause, end.err = pipelines.StatusCompleted, "", ""
+	case ctx.Err() != nil || marked == nil:
+		end.status, end.cause, end.err = pipelines.StatusCancelled, "", "cancelled"
+	case exit.Cause == "" && r != nil && r.State == pipelines.StatusCancelled:
+		end.status, end.cause, end.err = pipelines.StatusCancelled, "", "cancelled"
+	case r != nil && r.State == pipelines.StatusFailed:
+		if end.cause == "" {
+			end.cause = r.Cause
+		}
+		if r.Error != "" {
+			end.err = r.Error
+		}
+	case end.err == "" && c.state != nil && c.state.Error != "":
+		end.err = c.state.Error
+	}
+	if end.status != pipelines.StatusFailed {
+		return end
+	}
+	if end.cause == "" && exit.Signal != "" {
+		end.cause = pipelines.CauseInfrastructure
+	}
+	if end.cause == "" {
+		end.cause = pipelines.CauseUser
+	}
+	if end.err == "" {
+		end.err = fmt.Sprintf("the step ended without a result (exit status %d%s); its log is %s",
+			exit.Code, signalWords(exit.Signal), filepath.Join(task.AttemptDir, spool.LogFile))
+	}
+	return end
+}
+
+func signalWords(signal string) string {
+	if signal == "" {
+		return ""
+	}
+	return ", signal " + signal
+}
+
+func because(err error) string {
+	if err == nil {
+		return ""
+	}
+	return " (" + err.Error() + ")"
+}
+
+// noteStart files that the run runs.
+func (s *stepRun) noteStart(ctx context.Context, n int) error {
+	s.run.Status, s.run.Attempts, s.run.Error, s.run.Cause = pipelines.StatusRunning, max(n, s.run.Attempts), "", ""
+	s.run.Ended = time.Time{}
+	if s.run.Started.IsZero() {
+		s.run.Started = s.a.now()
+	}
+	return s.a.Store.UpdateRun(ctx, s.run)
+}

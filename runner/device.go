@@ -1,0 +1,61 @@
+package runner
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/trainwright/trainwright/adapters"
+	"github.com/trainwright/trainwright/pipelines"
+)
+
+// deviceClass is what decides results: cpu or cuda. "" where a step computes
+// nothing on a device of its choice.
+func (p *Planner) deviceClass(spec pipelines.Spec, info adapters.Info, exec pipelines.ExecutorConfig) (string, *Problem) {
+	want := "auto"
+	switch {
+	case spec.Train != nil:
+		want = spec.Train.Device
+	case spec.Evaluate != nil:
+		want = spec.Evaluate.Device
+	default:
+		return "", nil
+	}
+	gpus := p.GPUs
+	if exec.Type != "" && exec.Type != "local" {
+		gpus = gpusOf(exec)
+	}
+	takes := slices.Contains(info.Devices, "cuda")
+	class, _, _ := strings.Cut(want, ":")
+	if class == "" || class == "auto" {
+		if gpus > 0 && takes {
+			return "cuda", nil
+		}
+		return "cpu", nil
+	}
+	r := fieldRange(spec, "device")
+	if !slices.Contains(info.Devices, class) {
+		pr := problem(r, "Unsupported device", "Adapter %q runs on %s, not on %q.", info.Name, strings.Join(info.Devices, ", "), class)
+		return class, &pr
+	}
+	if class == "cuda" && gpus == 0 {
+		pr := problem(r, "No such device", "device = %q needs a CUDA device and the executor has none. Use device = \"auto\", or an executor with gpus.", want)
+		return class, &pr
+	}
+	return class, nil
+}
+
+// gpusOf reads how many GPUs an executor block asks for.
+func gpusOf(exec pipelines.ExecutorConfig) int {
+	switch n := exec.Attributes["gpus"].(type) {
+	case int:
+		return n
+	case int64:
+		return int(n)
+	case float64:
+		return int(n)
+	}
+	if r, ok := exec.Attributes["resources"].(map[string]any); ok && r["nvidia.com/gpu"] != nil {
+		return 1
+	}
+	return 0
+}

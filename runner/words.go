@@ -1,0 +1,84 @@
+package runner
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/trainwright/trainwright/pipelines"
+)
+
+// notes lists the settings about which a plan has something to say.
+func notes(c pipelines.Config) []SettingNote {
+	var out []SettingNote
+	for _, name := range slices.Sorted(maps.Keys(c)) {
+		s := c[name]
+		n := SettingNote{Field: name, Value: s.Value, Origin: s.Origin, Range: s.Range}
+		switch {
+		case s.Inactive != "":
+			n.Kind, n.Note = "inactive", s.Inactive
+		case s.Replaced != nil:
+			n.Kind, n.Note = "replaced", fmt.Sprintf("replaces %v", s.Replaced)
+		case s.Derived != "":
+			n.Kind, n.Note = "derived", "follows "+s.Derived
+		default:
+			continue
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+func changedFields(changes []Change) string {
+	var names []string
+	for _, c := range changes {
+		names = append(names, c.Field)
+	}
+	if len(names) == 0 {
+		return "inputs that an older version did not record"
+	}
+	return someOf(names, 4)
+}
+
+func addresses(list []pipelines.Address) string {
+	names := make([]string, len(list))
+	for i, a := range list {
+		names[i] = string(a)
+	}
+	return someOf(names, 3)
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+func executorName(c pipelines.ExecutorConfig) string {
+	if c.Address == "" {
+		return "the local executor"
+	}
+	return string(c.Address)
+}
+
+func isLocal(c pipelines.ExecutorConfig) bool { return c.Type == "" || c.Type == "local" }
+
+// plainNumber turns json.Number, at any depth of a list, into int64 or float64.
+func plainNumber(v any) any {
+	switch x := v.(type) {
+	case json.Number:
+		if i, err := x.Int64(); err == nil {
+			return i
+		}
+		f, _ := x.Float64()
+		return f
+	case []any:
+		out := make([]any, len(x))
+		for i := range x {
+			out[i] = plainNumber(x[i])
+		}
+		return out
+	}
+	return v
+}
