@@ -29,12 +29,14 @@ type DatasetReport struct {
 	MaxSize     [2]int                    `json:"max_size"`
 	Corrupt     []FileProblem             `json:"corrupt,omitempty"`
 	Leaks       []Leak                    `json:"leaks,omitempty"`
-	Duplicates  int                       `json:"duplicates"` // extra copies within a split
+	Ignored     map[string]int            `json:"ignored,omitempty"` // files that are no known image type: extension -> count
+	Duplicates  int                       `json:"duplicates"`        // extra copies within a split
 }
 
 // FileProblem is a file that cannot be used, and why.
 type FileProblem struct {
 	Path  string `json:"path"`
+	Kind  string `json:"kind"` // unreadable | not_image | corrupt | bomb
 	Error string `json:"error"`
 }
 

@@ -45,6 +45,11 @@ func batchNormOp() Op {
 			{Name: "image", In: in(3, 4, 5, 5), Build: norm},
 			{Name: "image in blocks", In: in(2, 16, 4, 3), Build: norm},
 			{Name: "rows", In: in(8, 4), Build: norm},
+			{Name: "twice, with one scale", In: in(3, 4, 5, 5), Build: func(g *Graph, in []Value) []Value {
+				y, _, _ := g.BatchNorm(in[0], in[1], in[2], 1e-5)
+				y, _, _ = g.BatchNorm(g.Tanh(y), in[1], in[1], 1e-5)
+				return []Value{y}
+			}},
 			{Name: "statistics", In: []Spec{i64(2, 4, 3, 3)}, Build: func(g *Graph, in []Value) []Value {
 				ones := g.Const(Float32Tensor([]float32{1, 1, 1, 1}))
 				y, mean, variance := g.BatchNorm(g.Cast(in[0], Float32), ones, ones, 1e-5)

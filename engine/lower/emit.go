@@ -174,16 +174,11 @@ func (l *lowerer) scalar(v float32) string { return l.constant(graph.ScalarTenso
 // ints adds an int64 vector, such as a shape.
 func (l *lowerer) ints(v ...int) string { return l.constant(graph.Int64Tensor(onnx.Int64s(v), len(v))) }
 
-// private adds an initializer of n equal float32 elements that no other node
-// shares, for kernels that write over it.
-func (l *lowerer) private(v float32, n int) string {
+// fill adds a float32 vector of n equal elements.
+func (l *lowerer) fill(v float32, n int) string {
 	data := make([]float32, n)
 	for i := range data {
 		data[i] = v
 	}
-	t := graph.Float32Tensor(data)
-	name := fmt.Sprintf("const_%d", len(l.inits))
-	l.inits = append(l.inits, onnx.NewTensor(name, elemTypes[t.DType], t.Shape, t.Raw))
-	l.types[name] = t.DType
-	return name
+	return l.constant(graph.Float32Tensor(data))
 }

@@ -23,14 +23,17 @@ func reducedAxes(rank int) []int {
 }
 
 // lowerBatchNormCPU uses the training mode of BatchNormalization: with
-// momentum 0 its running statistics are those of the batch. The CPU kernel
-// writes them into the memory of the statistics it is given, initializers or
-// not, so each node has its own.
+// momentum 0 its running statistics are those of the batch. That kernel writes
+// them over its inputs 3 and 4, even over initializers, so each node gets
+// tensors of its own that no optimiser merges; their values do not count.
 func lowerBatchNormCPU(l *lowerer, n graph.Node) {
 	a, _ := n.Attr.(graph.NormAttrs)
-	c := l.g.Dim(n.In[0], 1)
+	scale := l.in(n, 1)
+	own := func(i int) string {
+		return l.call("Add", scale, l.scalar(float32(2*int(n.Out[0])+i)))
+	}
 	out := l.emit(onnx.Standard, "BatchNormalization", l.float32s(3),
-		[]string{l.in(n, 0), l.in(n, 1), l.in(n, 2), l.private(0, c), l.private(1, c)},
+		[]string{l.in(n, 0), scale, l.in(n, 2), own(0), own(1)},
 		attr("training_mode", int64(1)), attr("momentum", float32(0)), attr("epsilon", a.Epsilon))
 	l.set(n, out...)
 }

@@ -1,16 +1,73 @@
 package cli
 
 import (
+	"os"
+	"path/filepath"
+
 	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/adapters/native"
+	"github.com/trainwright/trainwright/datasets"
+	"github.com/trainwright/trainwright/engine/ort"
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/executor/local"
 )
 
 // defaultAdapters lists the adapters of this program.
 func defaultAdapters() adapters.Registry {
-	return adapters.Registry{native.Adapter{}}
+	return adapters.Registry{
+		native.Adapter{},
+	}
 }
 
 // defaultSteps lists what `runner step` can run in this process, by adapter.
 func defaultSteps() map[string]adapters.StepFunc {
 	return map[string]adapters.StepFunc{}
+}
+
+// newDatasets looks at data; what it read is remembered in the user's cache.
+func newDatasets() *datasets.Catalog {
+	cache, err := userCache()
+	if err != nil {
+		return &datasets.Catalog{} // remembers within this process
+	}
+	return &datasets.Catalog{CacheFile: filepath.Join(cache, "datasets.gob")}
+}
+
+// userCache is the program's folder in the user's cache.
+func userCache() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "trainwright"), nil
+}
+
+// executorFactory makes the executor of a block; the zero config is this machine.
+func executorFactory(a *app) func(pipelines.ExecutorConfig) (runner.Executor, error) {
+	here := &local.Executor{Environ: a.Env}
+	return func(c pipelines.ExecutorConfig) (runner.Executor, error) {
+		switch c.Type {
+		case "", "local":
+			return here, nil
+		}
+		return nil, pipelines.Errorf(pipelines.CodeUnavailable, "executor %q is not available in this version; known: local", c.Type)
+	}
+}
+
+// countGPUs is how many CUDA devices local training may use: those of the
+// machine, if the ONNX Runtime found has its CUDA provider beside it.
+func countGPUs() int {
+	library, err := ort.Find()
+	if err != nil {
+		return 0
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(library), "libonnxruntime_providers_cuda.so")); err != nil {
+		return 0
+	}
+	devices, err := filepath.Glob("/dev/nvidia[0-9]*")
+	if err != nil {
+		return 0
+	}
+	return len(devices)
 }

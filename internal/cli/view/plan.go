@@ -14,7 +14,7 @@ import (
 // Plan writes a plan: for each step what would happen and why, the datasets,
 // checks and outputs, and a summary line.
 func Plan(w io.Writer, s Style, p *runner.Plan) {
-	fmt.Fprintf(w, "Pipeline %s\n", s.Bold(clean(p.Pipeline)))
+	fmt.Fprintf(w, "Pipeline %s\n", s.Bold(Clean(p.Pipeline)))
 	if len(p.Targets) > 0 {
 		fmt.Fprintf(w, "Only %s and what they need.\n", strings.Join(p.Targets, ", "))
 	}
@@ -83,30 +83,30 @@ func actionColor(s Style, a runner.Action, text string) string {
 
 func planStep(w io.Writer, s Style, step runner.PlannedStep) {
 	symbol := fmt.Sprintf("%3s", step.Action.Symbol())
-	fmt.Fprintf(w, "%s %s: %s\n", actionColor(s, step.Action, symbol), s.Bold(clean(string(step.Address))),
+	fmt.Fprintf(w, "%s %s: %s\n", actionColor(s, step.Action, symbol), s.Bold(Clean(string(step.Address))),
 		actionColor(s, step.Action, actionWord(step.Action)))
 	if step.Reason != "" {
-		fmt.Fprintf(w, "      %s\n", clean(step.Reason))
+		fmt.Fprintf(w, "      %s\n", Clean(step.Reason))
 	}
 	if what := about(step); what != "" && step.Action != runner.ActionReuse {
 		fmt.Fprintf(w, "      %s\n", s.Dim(what))
 	}
 	planChanges(w, s, step)
 	for _, k := range step.KnownAfter {
-		fmt.Fprintf(w, "      %s = %s\n", clean(k.Field), s.Cyan(After(k.Steps)))
+		fmt.Fprintf(w, "      %s = %s\n", Clean(k.Field), s.Cyan(After(k.Steps)))
 	}
 	if step.Action == runner.ActionReuse {
 		return
 	}
 	if step.Start != nil && step.Start.Path != "" {
-		fmt.Fprintf(w, "      starts from %s (epoch %d)\n", clean(step.Start.Path), step.Start.Epoch)
+		fmt.Fprintf(w, "      starts from %s (epoch %d)\n", Clean(step.Start.Path), step.Start.Epoch)
 	}
 	for _, n := range step.Settings {
 		note := n.Note
 		if n.Kind == "inactive" {
 			note = "inactive: " + note
 		}
-		fmt.Fprintf(w, "      %s\n", s.Dim(fmt.Sprintf("%s = %s (%s; %s)", clean(n.Field), Value(n.Value), n.Origin, clean(note))))
+		fmt.Fprintf(w, "      %s\n", s.Dim(fmt.Sprintf("%s = %s (%s; %s)", Clean(n.Field), Value(n.Value), n.Origin, Clean(note))))
 	}
 }
 
@@ -131,7 +131,7 @@ func about(step runner.PlannedStep) string {
 	if step.License != "" && text != "" {
 		text += " (" + step.License + ")"
 	}
-	return clean(text)
+	return Clean(text)
 }
 
 func planChanges(w io.Writer, s Style, step runner.PlannedStep) {
@@ -140,7 +140,7 @@ func planChanges(w io.Writer, s Style, step runner.PlannedStep) {
 		width = max(width, len(c.Field))
 	}
 	for _, c := range step.Changes {
-		line := fmt.Sprintf("%-*s  %s -> %s", width, clean(c.Field), Value(c.Old), Value(c.New))
+		line := fmt.Sprintf("%-*s  %s -> %s", width, Clean(c.Field), Value(c.Old), Value(c.New))
 		if effect := changeEffect(step, c); effect != "" {
 			line += "   " + s.Dim("# "+effect)
 		}
@@ -206,7 +206,7 @@ func planChecks(w io.Writer, s Style, checks []runner.PlannedCheck) {
 func CheckLine(s Style, c runner.PlannedCheck) string {
 	var values []string
 	for _, v := range c.Values {
-		values = append(values, clean(v.Expr+" = "+v.Value))
+		values = append(values, Clean(v.Expr+" = "+v.Value))
 	}
 	tail := ""
 	if len(values) > 0 {
@@ -216,7 +216,7 @@ func CheckLine(s Style, c runner.PlannedCheck) string {
 	case runner.CheckPassed:
 		return s.Green("✓") + " " + string(c.Address) + tail
 	case runner.CheckFailed:
-		return s.Red("✗") + " " + string(c.Address) + ": " + clean(c.Message) + tail
+		return s.Red("✗") + " " + string(c.Address) + ": " + Clean(c.Message) + tail
 	}
 	return s.Cyan("?") + " " + string(c.Address) + " " + After(c.KnownAfter)
 }

@@ -26,9 +26,9 @@ func (s Style) Green(t string) string  { return s.sgr("32", t) }
 func (s Style) Yellow(t string) string { return s.sgr("33", t) }
 func (s Style) Cyan(t string) string   { return s.sgr("36", t) }
 
-// clean makes text from elsewhere (names, messages of a step) safe on a
+// Clean makes text from elsewhere (names, messages of a step) safe on a
 // terminal: control characters are shown, not obeyed.
-func clean(text string) string {
+func Clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 {
 			return '�'

@@ -15,13 +15,13 @@ func Table(w io.Writer, s Style, indent string, rows [][]string) {
 			if i == len(width) {
 				width = append(width, 0)
 			}
-			width[i] = max(width[i], utf8.RuneCountInString(clean(cell)))
+			width[i] = max(width[i], utf8.RuneCountInString(Clean(cell)))
 		}
 	}
 	for n, row := range rows {
 		var b strings.Builder
 		for i, cell := range row {
-			cell = clean(cell)
+			cell = Clean(cell)
 			b.WriteString(cell)
 			if i < len(row)-1 {
 				b.WriteString(strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell)+2))

@@ -21,16 +21,16 @@ func Value(v any) string {
 	case map[string]any, []any:
 		b, err := json.Marshal(v)
 		if err == nil {
-			return clean(string(b))
+			return Clean(string(b))
 		}
 	case string:
-		return clean(strconv.Quote(v))
+		return Clean(strconv.Quote(v))
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
-		return clean(fmt.Sprint(v))
+		return Clean(fmt.Sprint(v))
 	}
-	return clean(string(b))
+	return Clean(string(b))
 }
 
 // Metric writes a metric's value: fractions with four digits, others with four significant ones.

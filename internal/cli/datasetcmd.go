@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trainwright/trainwright/datasets"
+	"github.com/trainwright/trainwright/internal/cli/view"
+	"github.com/trainwright/trainwright/pipelines"
+)
+
+func newDatasetCmd(a *app) *cobra.Command {
+	c := describe(&cobra.Command{
+		Use:   "dataset",
+		Short: "Look at a dataset, or make a sample one",
+	}, "Looks at image datasets, and makes a sample one to try things with.")
+	c.AddCommand(newDatasetInspectCmd(a))
+	return c
+}
+
+func newDatasetInspectCmd(a *app) *cobra.Command {
+	spec := pipelines.DatasetSpec{Name: "dataset"}
+	c := describe(&cobra.Command{
+		Use:   "inspect PATH",
+		Short: "Count classes and images; find corrupt files and leakage",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			path, err := a.absPath(args[0])
+			if err != nil {
+				return err
+			}
+			found, err := datasets.Detect(path)
+			if err != nil {
+				return err
+			}
+			found.Name = spec.Name
+			if spec.Format != "" {
+				found.Format = spec.Format
+			}
+			r, err := newDatasets().Inspect(c.Context(), found)
+			var problem *datasets.Error
+			if err != nil && !(errors.As(err, &problem) && r.Images > 0) {
+				return err
+			}
+			if serr := a.show(r, func(w io.Writer) { view.Dataset(w, a.style(a.Stdout), r, found.Split) }); serr != nil {
+				return serr
+			}
+			if err != nil && a.json {
+				return exitStatus(exitError)
+			}
+			return err
+		},
+	}, `
+Reads every image of a folder once and shows its format, classes and counts per
+split, image sizes, unreadable files, images that stand in two splits, and the
+fingerprint that plans are made of. A flat folder of classes is divided 80/20
+as a new pipeline would.`)
+	c.Flags().StringVar(&spec.Format, "format", "", "read it as `FORMAT` instead of the one that it looks like")
+	return c
+}

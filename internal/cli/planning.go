@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
+)
+
+// planFlags choose what is planned.
+type planFlags struct {
+	pipelineFlags
+	storeFlags
+	targets []string
+	replace []string
+}
+
+func (f *planFlags) register(c *cobra.Command) {
+	f.pipelineFlags.register(c)
+	f.storeFlags.register(c)
+	c.Flags().StringArrayVar(&f.targets, "target", nil, "only the step at `ADDRESS` and what it needs; may be repeated")
+	c.Flags().StringArrayVar(&f.replace, "replace", nil, "run the step at `ADDRESS` anew although nothing changed; may be repeated")
+}
+
+// applyFlags choose how a plan is applied.
+type applyFlags struct {
+	autoApprove bool
+	input       bool
+	parallelism int
+	lockTimeout time.Duration
+	grace       time.Duration
+}
+
+func (f *applyFlags) register(c *cobra.Command) {
+	c.Flags().BoolVar(&f.autoApprove, "auto-approve", false, "do not ask before applying")
+	c.Flags().BoolVar(&f.input, "input", true, "ask for what is missing; --input=false fails instead")
+	c.Flags().IntVar(&f.parallelism, "parallelism", 4, "run at most `N` steps at once")
+	c.Flags().DurationVar(&f.lockTimeout, "lock-timeout", 0, "wait up to `DURATION` (10s, 5m) for the state lock")
+	c.Flags().DurationVar(&f.grace, "grace", time.Minute, "give a cancelled step `DURATION` to write its checkpoint")
+}
+
+// session is a pipeline with everything that plans and applies it.
+type session struct {
+	pipeline *pipelines.Pipeline
+	applier  *runner.Applier
+	store    runner.Store
+}
+
+// Close gives the store back.
+func (s *session) Close() { _ = s.store.Close() } // everything acknowledged is on disk already
+
+// open prepares planning and applying of p.
+func (a *app) open(ctx context.Context, p *pipelines.Pipeline, f storeFlags) (*session, error) {
+	place, err := a.storePlace(p.Dir, p.Store, f)
+	if err != nil {
+		return nil, err
+	}
+	store, err := place.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &session{pipeline: p, store: store, applier: &runner.Applier{
+		Planner: runner.Planner{
+			Store: store, Adapters: a.Adapters, Datasets: newDatasets(), Executor: executorFactory(a), GPUs: countGPUs(), Now: a.Now,
+		},
+		Dir: place.dir, Version: version,
+	}}, nil
+}

@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
+)
+
+func newResumeCmd(a *app) *cobra.Command {
+	var flags planFlags
+	var how applyFlags
+	var dir string
+	c := describe(&cobra.Command{
+		Use:   "resume [RUN]",
+		Short: "Go on with interrupted, cancelled or failed runs",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx := c.Context()
+			path := a.path(dir)
+			if len(args) == 1 {
+				store, _, err := a.openExisting(ctx, path, flags.storeFlags)
+				if err != nil {
+					return err
+				}
+				run, err := findRun(ctx, store, args[0])
+				store.Close()
+				if err != nil {
+					return err
+				}
+				flags.targets = []string{string(run.Address)}
+			}
+			s, plan, err := a.makePlan(ctx, path, flags)
+			if s != nil {
+				defer s.Close()
+			}
+			if err != nil {
+				return err
+			}
+			if !resumes(plan) {
+				what := "no run"
+				if len(flags.targets) > 0 {
+					what = strings.Join(flags.targets, ", ") + " has no run"
+				}
+				return pipelines.Errorf(pipelines.CodeConflict, "%s that can go on: it completed, or its inputs changed since. runner plan says what apply would do", what)
+			}
+			return a.apply(ctx, s, plan, how, "resume")
+		},
+	}, `
+Goes on with runs that a crash, a signal, cancel or a failure cut short, from
+their last checkpoint, as the next attempt of the same run; then runs what
+depends on them. RUN is a run's id, its job number, or a step's address;
+without it the whole pipeline goes on. It does not ask.`,
+		exitDone, exitError, exitFailed, exitCheck, exitLocked, exitCancelled, exitTimeout)
+	flags.pipelineFlags.register(c)
+	flags.storeFlags.register(c)
+	how.register(c)
+	c.Flags().StringVar(&dir, "dir", ".", "the pipeline's `FOLDER` or file")
+	return c
+}
+
+// resumes reports whether a plan continues some run.
+func resumes(p *runner.Plan) bool {
+	for _, s := range p.Steps {
+		if s.Action == runner.ActionResume {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/store/sqlite"
+)
+
+// stateDir is where a pipeline's state lies beside its sources.
+const stateDir = ".runner"
+
+// storeFlags say where the state is.
+type storeFlags struct{ store string }
+
+func (f *storeFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.store, "store", "", "the state: path of a SQLite file (default .runner/state.db beside the pipeline; RUNNER_STORE does the same)")
+}
+
+// storePlace is where state lies: the database, and the folder of run folders.
+type storePlace struct {
+	path string
+	dir  string
+}
+
+// storePlace decides by --store, RUNNER_STORE, pipeline { store } and the default, in this order.
+func (a *app) storePlace(pipelineDir, configured string, f storeFlags) (storePlace, error) {
+	name := f.store
+	if name == "" {
+		name = a.env["RUNNER_STORE"]
+	}
+	if name != "" {
+		name = a.path(name)
+	} else if name = configured; name != "" && !filepath.IsAbs(name) && !strings.Contains(name, "://") {
+		name = filepath.Join(pipelineDir, name)
+	}
+	if strings.Contains(name, "://") {
+		scheme, _, _ := strings.Cut(name, "://")
+		return storePlace{}, pipelines.Errorf(pipelines.CodeUnavailable, "a store at %s:// is not available in this version; name a SQLite file", scheme)
+	}
+	if name == "" {
+		name = filepath.Join(pipelineDir, stateDir, "state.db")
+	}
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return storePlace{}, err
+	}
+	return storePlace{path: path, dir: filepath.Dir(path)}, nil
+}
+
+// open opens the store, and makes it where there is none.
+func (p storePlace) open(ctx context.Context) (runner.Store, error) {
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	if filepath.Base(p.dir) == stateDir {
+		ignore := filepath.Join(p.dir, ".gitignore")
+		if _, err := os.Lstat(ignore); errors.Is(err, fs.ErrNotExist) {
+			if err := os.WriteFile(ignore, []byte("*\n"), 0o644); err != nil {
+				return nil, fmt.Errorf("state: %w", err)
+			}
+		}
+	}
+	return sqlite.Open(ctx, p.path)
+}
+
+// openExisting opens the store of a pipeline for reading what was run; it makes none.
+func (a *app) openExisting(ctx context.Context, path string, f storeFlags) (runner.Store, storePlace, error) {
+	dir := path
+	if info, err := os.Stat(path); err != nil {
+		return nil, storePlace{}, usagef("%w", err)
+	} else if !info.IsDir() {
+		dir = filepath.Dir(path)
+	}
+	place, err := a.storePlace(dir, "", f)
+	if err != nil {
+		return nil, place, err
+	}
+	if _, err := os.Stat(place.path); err != nil && f.store == "" && a.env["RUNNER_STORE"] == "" {
+		opts := a.options(pipelineFlags{})
+		opts.Validate = true
+		if p, _, lerr := a.load(ctx, path, opts); lerr == nil && p.Store != "" {
+			if place, err = a.storePlace(p.Dir, p.Store, f); err != nil {
+				return nil, place, err
+			}
+		}
+	}
+	if _, err := os.Stat(place.path); err != nil {
+		return nil, place, pipelines.Errorf(pipelines.CodeNotFound, "there is no state at %s: nothing was applied here yet. Name the pipeline's folder, or the state with --store", place.path)
+	}
+	store, err := place.open(ctx)
+	return store, place, err
+}

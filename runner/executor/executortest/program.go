@@ -1,0 +1,117 @@
+package executortest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/spool"
+)
+
+// Main is the step program. Call it first in TestMain: when the command line
+// is "… executortest TASK COMMAND…" it does what the commands say, one after
+// the other, and exits; otherwise it returns. Commands:
+//
+//	say:TEXT      a message event          env:NAME    a message with a variable's value
+//	many:N        N message events         print:TEXT  a line on standard output
+//	print-mb:N    N MB on standard output  sleep:DUR   wait, ended by SIGTERM
+//	stubborn:DUR  wait, ignoring SIGTERM   fork:DUR    leave a child behind that sleeps
+//	exit:CODE     exit without a result    signal:N    send N to itself
+//	fail:CAUSE    a failed result          done        a completed result
+//	garbage:TEXT  a line in the spool that is no event
+func Main() {
+	args := os.Args[1:]
+	if len(args) < 2 || args[0] != "executortest" {
+		return
+	}
+	os.Exit(spool.RunStep(context.Background(), args[1], func(pipelines.Task) (spool.StepFunc, error) {
+		return func(ctx context.Context, task pipelines.Task, emit func(pipelines.Event) error) error {
+			for _, command := range args[2:] {
+				name, arg, _ := strings.Cut(command, ":")
+				if err := execute(ctx, task, emit, name, arg); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, nil
+	}))
+}
+
+func execute(ctx context.Context, task pipelines.Task, emit func(pipelines.Event) error, name, arg string) error {
+	say := func(text string) error {
+		return emit(pipelines.Event{Message: &pipelines.Message{Level: "info", Text: text}})
+	}
+	number, _ := strconv.Atoi(arg)
+	pause, _ := time.ParseDuration(arg)
+	switch name {
+	case "say":
+		return say(arg)
+	case "env":
+		return say(arg + "=" + os.Getenv(arg))
+	case "many":
+		for i := range number {
+			if err := say(strconv.Itoa(i)); err != nil {
+				return err
+			}
+		}
+	case "print":
+		fmt.Println(arg)
+	case "print-mb":
+		line := strings.Repeat("x", 1023) + "\n"
+		for range number * 1024 {
+			fmt.Print(line)
+		}
+	case "sleep":
+		select {
+		case <-ctx.Done():
+			if err := say("stopping"); err != nil {
+				return err
+			}
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	case "stubborn":
+		signal.Ignore(syscall.SIGTERM)
+		if err := say("stubborn"); err != nil {
+			return err
+		}
+		time.Sleep(pause)
+	case "fork":
+		cmd := exec.Command("sleep", strconv.FormatFloat(pause.Seconds(), 'f', -1, 64))
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		return say(strconv.Itoa(cmd.Process.Pid))
+	case "exit":
+		os.Exit(number)
+	case "signal":
+		return errors.Join(syscall.Kill(os.Getpid(), syscall.Signal(number)), sleepForever())
+	case "fail":
+		return emit(pipelines.Event{Result: &pipelines.StepResult{State: pipelines.StatusFailed, Cause: pipelines.Cause(arg), Error: "told to fail"}})
+	case "done":
+		return emit(pipelines.Event{Result: &pipelines.StepResult{State: pipelines.StatusCompleted}})
+	case "garbage":
+		f, err := os.OpenFile(task.AttemptDir+"/"+spool.EventsFile, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString(arg + "\n")
+		return errors.Join(err, f.Close())
+	default:
+		return fmt.Errorf("no command %q", name)
+	}
+	return nil
+}
+
+func sleepForever() error {
+	time.Sleep(time.Minute)
+	return nil
+}
