@@ -258,7 +258,9 @@ func (a *fakeAdapter) Info() adapters.Info { return a.info }
 func (a *fakeAdapter) Models(string) []adapters.Model {
 	return []adapters.Model{{ModelName: "net", Framework: "fake", License: "AGPL-3.0-only"}}
 }
-func (a *fakeAdapter) Schema(string) (schema.Schema, schema.Presets, bool) { return a.schema, nil, true }
+func (a *fakeAdapter) Schema(string) (schema.Schema, schema.Presets, bool) {
+	return a.schema, nil, true
+}
 func (a *fakeAdapter) Command(_ context.Context, path string) (adapters.Command, error) {
 	return adapters.Command{Argv: []string{"fake-step", path}}, nil
 }

@@ -84,8 +84,8 @@ func TestAppliedConfigProofWarns(t *testing.T) {
 	h := newHouse(t)
 	h.exec.play = func(ctx context.Context, job runner.Job, emit func(pipelines.Event)) runner.Exit {
 		a := applied(job.Task)
-		a.Values["clip"] = 2.0                                   // from a preset
-		delete(a.Values, "label_smoothing")                      // from a default
+		a.Values["clip"] = 2.0                                      // from a preset
+		delete(a.Values, "label_smoothing")                         // from a default
 		a.Values["optimizer.weight_decay"] = float64(float32(0.05)) // read back from float32
 		a.Attributes["learning_rate"] = 0.1
 		emit(pipelines.Event{Type: pipelines.EventConfigApplied, ConfigApplied: a})
