@@ -2,7 +2,7 @@ package cli_test
 
 import (
 	"context"
-	"flag"
+
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,9 +13,8 @@ import (
 	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/adapters/native"
 	"github.com/trainwright/trainwright/internal/cli"
+	"github.com/trainwright/trainwright/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
 
 // TestMain lets the test binary be the runner: scripts start it as `runner`,
 // and so do its own steps.
@@ -38,7 +37,7 @@ func runnerMain() int {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
-		UpdateScripts:       *update,
+		UpdateScripts:       golden.Update(),
 		RequireExplicitExec: true,
 		Cmds:                scriptCommands,
 		Setup: func(env *testscript.Env) error {

@@ -27,6 +27,9 @@ type Live struct {
 	closed bool
 }
 
+// maxRegion keeps the region below the height of a terminal.
+const maxRegion = 10
+
 // redrawEvery bounds how often the region is drawn.
 const redrawEvery = 100 * time.Millisecond
 
@@ -85,7 +88,12 @@ func (v *Live) draw(b *strings.Builder) {
 	if width <= 0 {
 		width = 80
 	}
-	for _, a := range v.p.order {
+	for i, a := range v.p.order {
+		if i == maxRegion {
+			b.WriteString(v.s.Cyan(fmt.Sprintf("  … and %d more", len(v.p.order)-i)) + "\n")
+			v.drawn++
+			break
+		}
 		line := cut(regionLine(v.p.steps[a], width), width-1) // the last column wraps on some terminals
 		b.WriteString(v.s.Cyan(line) + "\n")
 		v.drawn++
@@ -106,11 +114,11 @@ func regionLine(s *stepState, width int) string {
 	if limit := max(10, width/3); runewidth.StringWidth(address) > limit {
 		address = cut(address, limit)
 	}
-	parts := []string{
-		fmt.Sprintf("%d/%d", p.Epoch, p.Epochs),
-		bar(p.Step, p.Steps, 10),
-		"loss " + Metric(p.Loss),
+	parts := []string{fmt.Sprintf("%d/%d", p.Epoch, p.Epochs)}
+	if width >= 60 {
+		parts = append(parts, bar(p.Step, p.Steps, 10))
 	}
+	parts = append(parts, "loss "+Metric(p.Loss))
 	if p.ETASeconds > 0 {
 		parts = append(parts, "ETA "+eta(p.ETASeconds))
 	}
