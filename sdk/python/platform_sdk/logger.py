@@ -36,6 +36,8 @@ class TrainingLogger:
         self.error: Optional[str] = None
         # Called before the first metric: the step proves there which config was read.
         self.before_metrics: Callable[[], None] = lambda: None
+        # Whether the step was asked to stop; loops that can checkpoint anywhere ask it after each update.
+        self.stopping: Callable[[], bool] = lambda: False
         # Optimizer updates done; adapters that count them set it.
         self.global_step = 0
 

@@ -43,7 +43,9 @@ class Step:
         self.log = ReadLog()
         self.proved = False
         self.stopping = False
+        self._resumed: Optional[tuple[int, str]] = None
         self.logger = TrainingLogger(job_id=int(task["job_id"]), sink=self.spool)
+        self.logger.stopping = lambda: self.stopping
         self.logger.before_metrics = self.safe_point
         self.adapter: Optional[TrainingAdapter] = None
 
@@ -100,7 +102,7 @@ class Step:
             output_dir=task["run_dir"], job_id=int(task["job_id"]), logger=self.logger)
         if hasattr(sys.modules.get("torch"), "manual_seed"):
             sys.modules["torch"].manual_seed(train.get("seed") or 0)
-        if resume:
+        if resume and checkpoint:
             self._resumed = (start_epoch, checkpoint)
         self.spool.emit("status", {"state": "running"})
         return list(self.adapter.train(start_epoch=start_epoch, checkpoint_path=checkpoint, resume_training=resume) or [])
@@ -145,7 +147,7 @@ class Step:
             "attributes": {"epochs": train["epochs"], "batch_size": train["batch_size"], "learning_rate": train["learning_rate"],
                            "num_classes": self.adapter.model_config.num_classes, "image_size": self.adapter.model_config.image_size},
             "environment": environment()})
-        if getattr(self, "_resumed", None):
+        if self._resumed:
             epoch, path = self._resumed
             self.spool.emit("resumed", {"checkpoint": path, "epoch": epoch, "global_step": self.logger.global_step})
         unread = [n for n in train.get("written") or [] if n not in values and not self._was_read(n)]

@@ -1,0 +1,361 @@
+"""ClassificationAdapter: a whole image classifier but for its model.
+
+Derive from it, write ``prepare_model``, and everything else is here: data,
+augmentation, optimizer, schedule, precision, accumulation, moving average,
+validation with per-class figures, checkpoints, exact resume, early stopping::
+
+    class Mine(ClassificationAdapter):
+        def prepare_model(self):
+            self.model = build(self.model_config.model_name, self.model_config.num_classes)
+
+A resumed training gives the losses of one that was never stopped: the order of
+samples is a function of (seed, epoch), each image's augmentation of (seed,
+epoch, sample), and the checkpoint holds everything else.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any, List, Optional
+
+from . import checkpoints
+from .base import Stop, TrainingAdapter
+from .config import ConfigSchema
+from .results import MetricsResult
+from .training import EMA, MicroBatches, Precision, Schedule, batches, epoch_order, make_optimizer, seed_everything, standard_presets, standard_schema
+
+_PROGRESS_SECONDS = 1.0
+
+
+class Images:
+    """A torch dataset over (path, label) pairs. ``epoch`` and ``seed`` decide
+    every random choice of an image's transform."""
+
+    def __init__(self, samples: list[tuple[str, int]], transform: Any, seed: int) -> None:
+        self.samples, self.transform, self.seed, self.epoch = samples, transform, seed, 0
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        import random
+
+        import torch
+        from PIL import Image
+
+        path, label = self.samples[index]
+        with Image.open(path) as image:
+            rgb = image.convert("RGB")
+        # The draws are forked off, so that loading in this process leaves training's generators alone.
+        with torch.random.fork_rng(devices=[]):
+            state = random.getstate()
+            draw = hash((self.seed, self.epoch, index)) % 2**63
+            torch.manual_seed(draw)
+            random.seed(draw)
+            try:
+                return self.transform(rgb), label
+            finally:
+                random.setstate(state)
+
+
+class ClassificationAdapter(TrainingAdapter):
+    """See the module's text. ``mean`` and ``std`` are per channel, of images in [0, 1]."""
+
+    mean = (0.485, 0.456, 0.406)
+    std = (0.229, 0.224, 0.225)
+
+    @staticmethod
+    def get_advanced_config_schema(task_type: str) -> ConfigSchema:
+        return standard_schema()
+
+    @staticmethod
+    def get_config_presets(task_type: str) -> dict[str, Any]:
+        return standard_presets()
+
+    # -- data --------------------------------------------------------------------
+
+    def prepare_dataset(self) -> None:
+        self.samples, classes = self._samples()
+        self.dataset_config.classes = classes
+        if not self.samples.get("train") or not self.samples.get("val"):
+            raise FileNotFoundError(f"dataset {self.dataset_config.dataset_path} needs images in train/CLASS/ and val/CLASS/")
+        if not self.model_config.num_classes:
+            self.model_config.num_classes = len(classes)
+        seed = self.training_config.seed
+        self.train_set = Images(self.samples["train"], self.train_transform(), seed)
+        self.val_set = Images(self.samples["val"], self.val_transform(), seed)
+
+    def _samples(self) -> tuple[dict[str, list[tuple[str, int]]], list[str]]:
+        """The planned sample list where there is one, else the folder's."""
+        if self.dataset_config.index_path:
+            with open(self.dataset_config.index_path, encoding="utf-8") as file:
+                index = json.load(file)
+            return {s: [(x["p"], x["l"]) for x in rows] for s, rows in index["splits"].items()}, list(index["classes"])
+        root = Path(self.dataset_config.dataset_path)
+        splits = [p for p in (root / "train", root / "val", root / "test") if p.is_dir()]
+        classes = sorted({c.name for s in splits for c in s.iterdir() if c.is_dir()})
+        return {s.name: [(str(f), classes.index(c.name)) for c in sorted(s.iterdir()) if c.is_dir()
+                         for f in sorted(c.iterdir()) if f.is_file()] for s in splits}, classes
+
+    def _config(self) -> dict[str, Any]:
+        return self.training_config.advanced_config or {}
+
+    def train_transform(self) -> Any:
+        """Resizing and augmentation of training images, to normalised tensors."""
+        from torchvision import transforms as T
+
+        a, size = self._config().get("augmentation", {}), self.model_config.image_size
+        steps: list[Any] = [T.Resize((size, size))]
+        self.augmentation: dict[str, Any] = {"enabled": bool(a.get("enabled", False))}
+        if self.augmentation["enabled"]:
+            self.augmentation.update(random_flip=a.get("random_flip", True), random_crop=a.get("random_crop", 0),
+                                     rotation=a.get("rotation", 0.0), color_jitter=a.get("color_jitter", 0.0))
+            if self.augmentation["random_flip"]:
+                steps.append(T.RandomHorizontalFlip())
+            if self.augmentation["random_crop"]:
+                steps.append(T.RandomCrop(size, padding=int(self.augmentation["random_crop"])))
+            if self.augmentation["rotation"]:
+                steps.append(T.RandomRotation(self.augmentation["rotation"]))
+            if jitter := self.augmentation["color_jitter"]:
+                steps.append(T.ColorJitter(jitter, jitter, jitter))
+        return T.Compose(steps + [T.ToTensor(), T.Normalize(self.mean, self.std)])
+
+    def val_transform(self) -> Any:
+        """Resizing of validation images, to normalised tensors."""
+        from torchvision import transforms as T
+
+        size = self.model_config.image_size
+        return T.Compose([T.Resize((size, size)), T.ToTensor(), T.Normalize(self.mean, self.std)])
+
+    def _loader(self, data: Images, order: list[list[int]]) -> Any:
+        import torch
+
+        # The loader's own base seed comes from a generator of its own, not from training's.
+        return torch.utils.data.DataLoader(data, batch_sampler=order, num_workers=self.training_config.num_workers,  # type: ignore[arg-type]
+                                           generator=torch.Generator().manual_seed(0))
+
+    # -- training ----------------------------------------------------------------
+
+    def train(self, start_epoch: int = 0, checkpoint_path: Optional[str] = None,
+              resume_training: bool = False) -> List[MetricsResult]:
+        import torch
+
+        config, t = self._config(), self.training_config
+        seed_everything(t.seed)
+        self.prepare_dataset()
+        self.prepare_model()
+        self.device = t.device
+        self.model.to(self.device)
+        self.optimizer = make_optimizer([p for p in self.model.parameters() if p.requires_grad], config.get("optimizer", {}), t.learning_rate)
+        self.schedule = Schedule(config.get("scheduler", {}), t.epochs, self.optimizer.param_groups[0]["lr"])
+        self.precision = Precision(config.get("mixed_precision", False), t.device)
+        self.clip = float(config.get("gradient_clip_value", 0.0))
+        self.accumulation = int(config.get("gradient_accumulation", 1))
+        self.criterion = torch.nn.CrossEntropyLoss(label_smoothing=config.get("label_smoothing", 0.0))
+        decay = config.get("ema_decay", 0.0)
+        self.ema = EMA(self.model, decay) if decay else None
+        self.patience = int(config.get("early_stopping", {}).get("patience", 0))
+        self.drop_last = bool(config.get("drop_last", False))
+        self.micro = MicroBatches(t.batch_size, self._tell)
+        self.best: Optional[float] = None
+        self.best_epoch, self.waited, self.global_step, position = -1, 0, 0, 0
+        self.epoch, self.position = start_epoch, 0
+        self.totals = [0.0, 0]
+        if checkpoint_path:
+            position = self._load(checkpoint_path, resume_training)
+            if resume_training and position:
+                start_epoch = self.epoch
+        if self.logger:
+            self.logger.global_step = self.global_step
+            self.logger.before_metrics()  # the proof of what was built comes before the first step
+        results = []
+        for epoch in range(start_epoch, t.epochs):
+            if self.patience and self.waited >= self.patience:
+                self._tell(f"stopped early: {t.monitor} did not improve for {self.patience} epochs")
+                break
+            results.append(self._epoch(epoch, position))
+            position = 0
+        return results
+
+    def _epoch(self, epoch: int, position: int) -> MetricsResult:
+        t = self.training_config
+        rate = self.schedule.apply(self.optimizer, epoch)
+        self.epoch, self.position = epoch, position
+        train_loss = self._train_one_epoch(epoch, position)
+        self.position = 0
+        metrics, per_class, matrix = self._validate()
+        value = metrics.get(t.monitor)
+        better = value is not None and value == value and (
+            self.best is None or (value > self.best if t.mode == "max" else value < self.best))
+        self.waited = 0 if better else self.waited + 1
+        if better:
+            self.best, self.best_epoch = value, epoch
+        result = MetricsResult(epoch=epoch, train_loss=train_loss, val_loss=metrics["loss"],
+                               metrics={k: v for k, v in metrics.items() if k != "loss"} | {"learning_rate": rate})
+        if self.logger:
+            self.logger.global_step = self.global_step
+            self.logger.log_metrics(epoch, loss=train_loss, learning_rate=rate,
+                                    extra_metrics={f"val_{k}": v for k, v in metrics.items()})
+        self._save(epoch, result, better)
+        self._save_validation_result(epoch, self.model_config.task_type, "accuracy", metrics["accuracy"], metrics["loss"], metrics,
+                                     per_class, matrix, str(self._path(f"epoch_{epoch}")))
+        return result
+
+    def _train_one_epoch(self, epoch: int, position: int) -> float:
+        t = self.training_config
+        self.model.train()
+        self.train_set.epoch = epoch
+        order = list(batches(epoch_order(len(self.train_set), t.seed, epoch), t.batch_size, self.drop_last, position))
+        if not position:
+            self.totals = [0.0, 0]
+        windows = [order[i:i + self.accumulation] for i in range(0, len(order), self.accumulation)]
+        data = iter(self._loader(self.train_set, order))
+        started = told = time.monotonic()
+        seen = 0
+        for n, window in enumerate(windows):
+            in_window = sum(len(b) for b in window)
+            self.optimizer.zero_grad(set_to_none=True)
+            for batch in window:
+                images, labels = next(data)
+                loss = self.micro.run(images, labels, lambda x, y, share, k=len(batch): self._backward(x, y, share * k / in_window),
+                                      lambda: self.optimizer.zero_grad(set_to_none=True))
+                self.totals[0] += loss * in_window
+                self.totals[1] += len(batch)
+                seen += len(batch)
+            self._update()
+            self.position = position + seen
+            now = time.monotonic()
+            if self.logger and now - told >= _PROGRESS_SECONDS:
+                told, speed = now, seen / (now - started)
+                left = (len(self.train_set) - self.position + (t.epochs - epoch - 1) * len(self.train_set)) / speed
+                self.logger.global_step = self.global_step
+                self.logger.log_progress(epoch, t.epochs, n + 1, len(windows), self.totals[0] / self.totals[1], speed, left)
+            self.stop_point()
+        return self.totals[0] / max(1, self.totals[1])
+
+    def _backward(self, images: Any, labels: Any, share: float) -> float:
+        """Adds one micro-batch's gradient, weighted by its share of the update's samples."""
+        images, labels = images.to(self.device), labels.to(self.device)
+        with self.precision.autocast():
+            loss = self.criterion(self.model(images), labels) * share
+        self.precision.scaler.scale(loss).backward()
+        return float(loss.detach())
+
+    def _update(self) -> None:
+        import torch
+
+        scaler = self.precision.scaler
+        if self.clip > 0:
+            scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        scaler.step(self.optimizer)
+        scaler.update()
+        if self.ema:
+            self.ema.update(self.model)
+        self.global_step += 1
+
+    def stop_point(self) -> None:
+        """Called after every update, where a checkpoint can be written."""
+        if self.logger and self.logger.stopping():
+            raise Stop()
+
+    # -- validation --------------------------------------------------------------
+
+    def _validate(self) -> tuple[dict[str, float], dict[str, dict[str, float]], list[list[int]]]:
+        import torch
+
+        model = self.ema.model if self.ema else self.model
+        model.eval()
+        n = self.model_config.num_classes or len(self.dataset_config.classes)
+        matrix = torch.zeros(n, n, dtype=torch.int64)
+        loss, top5, count = 0.0, 0, 0
+        order = list(batches(list(range(len(self.val_set))), self.training_config.batch_size, False))
+        with torch.no_grad():
+            for images, labels in self._loader(self.val_set, order):
+                images, labels = images.to(self.device), labels.to(self.device)
+                with self.precision.autocast():
+                    logits = model(images).float()
+                loss += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
+                top5 += int((logits.topk(min(5, n), dim=1).indices == labels[:, None]).any(1).sum())
+                matrix += torch.bincount((labels * n + logits.argmax(1)).cpu(), minlength=n * n).reshape(n, n)
+                count += len(labels)
+        metrics, per_class = figures(matrix.tolist(), self.dataset_config.classes or [str(i) for i in range(n)])
+        return {"loss": loss / count, "top5_accuracy": top5 / count, **metrics}, per_class, matrix.tolist()
+
+    # -- checkpoints -------------------------------------------------------------
+
+    def _path(self, name: str) -> Path:
+        return Path(self.output_dir, "checkpoints", f"{name}.pth")
+
+    def _state(self) -> dict[str, Any]:
+        parts = {"model": self.model, "optimizer": self.optimizer, "scaler": self.precision.scaler}
+        return parts | ({"ema": self.ema} if self.ema else {})
+
+    def _extra(self) -> dict[str, Any]:
+        return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited, "global_step": self.global_step,
+                "totals": list(self.totals), "micro_batch": self.micro.size}
+
+    def _save(self, epoch: int, result: MetricsResult, better: bool) -> None:
+        for name in [f"epoch_{epoch}", "latest"] + (["best"] if better else []):
+            checkpoints.save(self._path(name), epoch=epoch, extra=self._extra(), metrics=dict(result.metrics), **self._state())
+        self._upload_checkpoint_to_r2(self._path(f"epoch_{epoch}"), epoch, result)
+
+    def save_on_stop(self) -> None:
+        """Writes ``latest`` where training stands, in the middle of an epoch."""
+        if hasattr(self, "optimizer") and self.position:
+            checkpoints.save(self._path("latest"), epoch=self.epoch - 1, sample_position=self.position, extra=self._extra(), **self._state())
+
+    def _load(self, path: str, resume: bool) -> int:
+        state = checkpoints.load(path, resume=resume, device=self.device, **(self._state() if resume else {"model": self.model}))
+        if not resume:
+            return 0
+        extra = state["extra"]
+        self.best, self.best_epoch, self.waited = extra["best"], extra["best_epoch"], extra["waited"]
+        self.global_step, self.totals, self.micro.size = extra["global_step"], list(extra["totals"]), extra["micro_batch"]
+        self.epoch = int(state["epoch"]) + 1
+        return int(state["sample_position"])
+
+    def applied_config(self) -> dict[str, Any]:
+        """Read back from the objects: optimizer, schedule, transforms, loss, averages."""
+        group, kind = self.optimizer.param_groups[0], type(self.optimizer).__name__.lower()
+        out: dict[str, Any] = {
+            "optimizer.type": kind, "optimizer.learning_rate": self.schedule.base_lr, "optimizer.weight_decay": group["weight_decay"],
+            "scheduler.type": self.schedule.type, "scheduler.warmup_epochs": self.schedule.warmup_epochs,
+            "mixed_precision": self.precision.active, "gradient_clip_value": self.clip, "gradient_accumulation": self.accumulation,
+            "label_smoothing": self.criterion.label_smoothing, "ema_decay": self.ema.decay if self.ema else 0.0,
+            "early_stopping.patience": self.patience, "drop_last": self.drop_last}
+        if kind == "sgd":
+            out |= {"optimizer.momentum": group["momentum"], "optimizer.nesterov": group["nesterov"]}
+        else:
+            out |= {"optimizer.beta1": group["betas"][0], "optimizer.beta2": group["betas"][1], "optimizer.eps": group["eps"]}
+        if self.schedule.type == "cosine":
+            out |= {"scheduler.T_max": self.schedule.T_max, "scheduler.eta_min": self.schedule.eta_min}
+        elif self.schedule.type == "step":
+            out |= {"scheduler.step_size": self.schedule.step_size, "scheduler.gamma": self.schedule.gamma}
+        return out | {f"augmentation.{k}": v for k, v in self.augmentation.items()}
+
+    def _tell(self, text: str) -> None:
+        if self.logger:
+            self.logger.log_message(text, level="WARNING")
+
+
+def figures(matrix: list[list[int]], classes: list[str]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Accuracy and macro means, and precision, recall, F1 and support by class,
+    of a confusion matrix ``[truth][prediction]``. An undefined ratio is 0.
+
+    >>> figures([[3, 1], [0, 4]], ["cat", "dog"])[0]["accuracy"]
+    0.875
+    """
+    n = len(matrix)
+    per_class = {}
+    for i, name in enumerate(classes[:n]):
+        hit, truth, said = matrix[i][i], sum(matrix[i]), sum(row[i] for row in matrix)
+        p, r = hit / said if said else 0.0, hit / truth if truth else 0.0
+        per_class[name] = {"precision": p, "recall": r, "f1": 2 * p * r / (p + r) if p + r else 0.0, "support": float(truth)}
+    total = sum(map(sum, matrix))
+    metrics = {"accuracy": sum(matrix[i][i] for i in range(n)) / total if total else 0.0}
+    for key in ("precision", "recall", "f1"):
+        metrics[key] = sum(c[key] for c in per_class.values()) / max(1, len(per_class))
+    return metrics, per_class

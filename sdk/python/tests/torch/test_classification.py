@@ -1,0 +1,213 @@
+"""The classification loop: exact resume, every setting applied, figures."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from platform_sdk import DatasetConfig, ModelConfig, Stop, TaskType, TrainingConfig, TrainingLogger
+from platform_sdk.classification import figures
+from platform_sdk.events import Spool
+from platform_sdk.reader import nest
+from platform_sdk.training import EMA, MicroBatches, Schedule, standard_schema
+from tiny_adapter import TinyAdapter
+
+HERE = Path(__file__).parent
+
+
+def adapter(data, out, config=None, logger=None, epochs=2, batch_size=8, **training):
+    return TinyAdapter(
+        ModelConfig(framework="tiny", task_type=TaskType.image_classification, model_name="tiny", image_size=16),
+        DatasetConfig(dataset_path=str(data)),
+        TrainingConfig(epochs=epochs, batch_size=batch_size, learning_rate=0.01, seed=5, advanced_config=nest(config or {}), **training),
+        str(out), 1, logger=logger)
+
+
+def weights(a):
+    return torch.cat([p.detach().flatten() for p in a.model.state_dict().values() if p.dtype.is_floating_point])
+
+
+AUGMENTED = {"augmentation.enabled": True, "augmentation.rotation": 20.0, "augmentation.color_jitter": 0.3, "ema_decay": 0.9,
+             "optimizer.type": "sgd", "gradient_accumulation": 2, "gradient_clip_value": 1.0}
+
+
+def test_resume_is_exact(tmp_path, dots):
+    whole = adapter(dots, tmp_path / "whole", AUGMENTED, epochs=3)
+    expected = whole.train()
+    first = adapter(dots, tmp_path / "parts", AUGMENTED, epochs=3)
+
+    class Halt(Exception):
+        pass
+
+    original = first._epoch
+
+    def stop_after_one(epoch, position):
+        if epoch == 1:
+            raise Halt
+        return original(epoch, position)
+
+    first._epoch = stop_after_one
+    with pytest.raises(Halt):
+        first.train()
+    second = adapter(dots, tmp_path / "parts", AUGMENTED, epochs=3)
+    got = second.train(1, str(tmp_path / "parts" / "checkpoints" / "epoch_0.pth"), True)
+    assert [r.train_loss for r in got] == [r.train_loss for r in expected[1:]]
+    assert torch.equal(weights(second), weights(whole))
+
+
+def test_stop_in_the_middle_of_an_epoch_resumes_exactly(tmp_path, dots):
+    whole = adapter(dots, tmp_path / "whole", AUGMENTED)
+    whole.train()
+    logger = TrainingLogger()
+    first = adapter(dots, tmp_path / "parts", AUGMENTED, logger=logger)
+    logger.stopping = lambda: first.global_step == 4  # the first update of epoch 1
+    with pytest.raises(Stop):
+        first.train()
+    first.save_on_stop()
+    second = adapter(dots, tmp_path / "parts", AUGMENTED)
+    second.train(1, str(tmp_path / "parts" / "checkpoints" / "latest.pth"), True)
+    assert second.global_step == whole.global_step
+    assert torch.equal(weights(second), weights(whole))
+
+
+CHANGES = {
+    "optimizer.type": ({}, "sgd"), "optimizer.learning_rate": ({}, 0.05), "optimizer.weight_decay": ({}, 0.5),
+    "optimizer.momentum": ({"optimizer.type": "sgd"}, 0.1), "optimizer.nesterov": ({"optimizer.type": "sgd"}, True),
+    "optimizer.beta1": ({}, 0.5), "optimizer.beta2": ({}, 0.5), "optimizer.eps": ({}, 0.1),
+    "scheduler.type": ({}, "none"), "scheduler.T_max": ({}, 5), "scheduler.eta_min": ({}, 0.005),
+    "scheduler.step_size": ({"scheduler.type": "step", "scheduler.step_size": 2}, 1),
+    "scheduler.gamma": ({"scheduler.type": "step", "scheduler.step_size": 1}, 0.5), "scheduler.warmup_epochs": ({}, 1),
+    "augmentation.enabled": ({}, True), "augmentation.random_flip": ({"augmentation.enabled": True}, False),
+    "augmentation.random_crop": ({"augmentation.enabled": True}, 2), "augmentation.rotation": ({"augmentation.enabled": True}, 45.0),
+    "augmentation.color_jitter": ({"augmentation.enabled": True}, 0.5), "gradient_clip_value": ({}, 1e-3),
+    "gradient_accumulation": ({}, 2), "label_smoothing": ({}, 0.2), "ema_decay": ({}, 0.5), "drop_last": ({}, True),
+    "early_stopping.patience": ({}, 1),
+}
+BASE = {"optimizer.type": "adamw", "scheduler.type": "cosine", "optimizer.weight_decay": 0.01}
+
+
+@pytest.mark.parametrize("field", [f.name for f in standard_schema().fields if f.name != "mixed_precision"])
+def test_every_setting_is_applied(tmp_path, dots, field):
+    """A changed value shows in the framework's own objects and in what comes out."""
+    given, value = CHANGES[field]
+    base = adapter(dots, tmp_path / "a", BASE | given)
+    base_results = base.train()
+    changed = adapter(dots, tmp_path / "b", BASE | given | {field: value})
+    results = changed.train()
+    assert changed.applied_config()[field] == value != base.applied_config().get(field)
+    if field == "early_stopping.patience":
+        return  # decides when to stop, see test_early_stopping
+    different = [r.train_loss for r in results] != [r.train_loss for r in base_results] or not torch.equal(weights(base), weights(changed))
+    if field == "ema_decay":
+        different = [r.val_loss for r in results] != [r.val_loss for r in base_results]
+    assert different, f"{field} = {value} changed nothing"
+
+
+def test_mixed_precision_is_told_inactive_on_a_cpu(tmp_path, dots):
+    a = adapter(dots, tmp_path, {"mixed_precision": True}, epochs=1)
+    a.train()
+    assert a.applied_config()["mixed_precision"] is False
+
+
+def test_early_stopping(tmp_path, dots):
+    a = adapter(dots, tmp_path, {"early_stopping.patience": 2, "optimizer.learning_rate": 1e-12, "optimizer.type": "sgd",
+                                 "optimizer.weight_decay": 0.0}, epochs=20, monitor="f1")
+    assert len(a.train()) < 20
+
+
+def test_schedule_is_torchs():
+    p = torch.nn.Parameter(torch.zeros(1))
+    for config, make in (({"type": "cosine", "T_max": 7, "eta_min": 0.01}, lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 7, 0.01)),
+                         ({"type": "step", "step_size": 3, "gamma": 0.5}, lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.5))):
+        optimizer = torch.optim.SGD([p], lr=0.3)
+        scheduler, ours = make(optimizer), Schedule(config, 7, 0.3)
+        for epoch in range(7):
+            assert ours.lr(epoch) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+            optimizer.step()
+            scheduler.step()
+
+
+def test_ema_follows_the_rule():
+    model = torch.nn.Linear(1, 1, bias=False)
+    ema = EMA(model, 0.9)
+    before = ema.model.weight.item()
+    with torch.no_grad():
+        model.weight.fill_(2.0)
+    ema.update(model)
+    assert ema.model.weight.item() == pytest.approx(0.9 * before + 0.1 * 2.0)
+
+
+def test_micro_batches_halve_and_keep_the_gradient():
+    told, calls = [], []
+
+    def step(x, y, share):
+        if len(x) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        calls.append((len(x), share))
+        return share
+
+    micro = MicroBatches(8, told.append)
+    assert micro.run(torch.zeros(7, 1), torch.zeros(7), step, lambda: None) == pytest.approx(1.0)
+    assert micro.size == 2 and [c[0] for c in calls] == [2, 2, 2, 1] and len(told) == 2
+
+
+def test_figures():
+    metrics, per_class = figures([[3, 1], [0, 4]], ["cat", "dog"])
+    assert metrics["accuracy"] == 0.875
+    assert per_class["dog"] == {"precision": 0.8, "recall": 1.0, "f1": pytest.approx(8 / 9), "support": 4.0}
+
+
+def step_task(tmp_path, data, attempt, resume):
+    folder = tmp_path / "run" / "attempts" / str(attempt)
+    folder.mkdir(parents=True)
+    task = {"v": 1, "pipeline": "p", "address": "train.a", "run_id": "r", "job_id": 1, "attempt": attempt, "kind": "train", "adapter": "tiny",
+            "task": "image_classification", "run_dir": str(tmp_path / "run"), "attempt_dir": str(folder), "resume": resume,
+            "model": {"name": "tiny", "image_size": 16}, "dataset": {"name": "d", "format": "imagefolder", "path": str(data), "classes": []},
+            "train": {"epochs": 6, "batch_size": 4, "learning_rate": 0.01, "seed": 3, "device": "cpu", "num_workers": 0, "monitor": "accuracy",
+                      "mode": "max", "config": {"optimizer.type": "sgd", "augmentation.enabled": True}, "written": ["optimizer.type"], "checkpoint": {}}}
+    (folder / "task.json").write_text(json.dumps(task))
+    return folder
+
+
+def run_step(folder, kill_after=None):
+    env = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    process = subprocess.Popen([sys.executable, "-m", "platform_sdk.step", str(folder / "task.json"), "--adapter", str(HERE / "tiny_adapter.py")],
+                               env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if kill_after:
+        deadline = time.time() + 60
+        while time.time() < deadline and not ((folder / "events.ndjson").exists() and kill_after in (folder / "events.ndjson").read_text()):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    process.wait(90)
+    return [json.loads(line) for line in (folder / "events.ndjson").read_text().splitlines() if line.endswith("}")]
+
+
+def losses(events):
+    return {e["metrics"]["epoch"]: e["metrics"]["values"]["loss"] for e in events if e["type"] == "metrics" and e["metrics"]["split"] == "train"}
+
+
+def test_kill_and_resume_under_the_protocol(tmp_path, dots):
+    whole = losses(run_step(step_task(tmp_path / "whole", dots, 1, False)))
+    assert sorted(whole) == [1, 2, 3, 4, 5, 6]
+    first = run_step(step_task(tmp_path / "parts", dots, 1, False), kill_after='"name": "epoch_2"')
+    second = run_step(step_task(tmp_path / "parts", dots, 2, True))
+    resumed = next(e["resumed"] for e in second if e["type"] == "resumed")
+    kept = {k: v for k, v in losses(first).items() if k <= resumed["epoch"]}
+    assert kept | losses(second) == whole
+    types = [e["type"] for e in second]
+    assert types.index("config_applied") < types.index("resumed") < types.index("metrics")
+    assert second[-1]["result"]["state"] == "completed"
+
+
+def test_spool_is_used_by_the_logger(tmp_path, dots):
+    spool = Spool(tmp_path, 1)
+    adapter(dots, tmp_path / "out", logger=TrainingLogger(sink=spool), epochs=1).train()
+    events = [json.loads(line) for line in spool.path.read_text().splitlines()]
+    validation = next(e["validation"] for e in events if e["type"] == "validation")
+    assert validation["classes"] == ["left", "right"] and len(validation["confusion_matrix"]) == 2
+    assert {c["checkpoint"]["name"] for c in events if c["type"] == "checkpoint"} >= {"epoch_1", "latest"}
