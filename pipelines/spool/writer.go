@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -32,7 +31,7 @@ type Writer struct {
 // after the last event.
 func NewWriter(dir string, attempt int) (*Writer, error) {
 	path := filepath.Join(dir, EventsFile)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open event spool: %w", err)
 	}
@@ -40,9 +39,6 @@ func NewWriter(dir string, attempt int) (*Writer, error) {
 	end, err := w.recover(path)
 	if err == nil {
 		err = f.Truncate(end)
-	}
-	if err == nil {
-		_, err = f.Seek(end, io.SeekStart)
 	}
 	if err == nil {
 		err = syncDir(dir)

@@ -1,0 +1,279 @@
+package adaptertest
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/trainwright/trainwright/hclspec/schema"
+	"github.com/trainwright/trainwright/pipelines"
+)
+
+func checkDescription(p *probe) {
+	info := p.Adapter.Info()
+	if info.Name == "" || len(info.Tasks) == 0 || info.License == "" || info.Numerics < 1 {
+		p.errorf("the description lacks a name, tasks, a license or a numerics version: %+v", info)
+	}
+	for _, task := range info.Tasks {
+		s, presets, ok := p.Adapter.Schema(task)
+		if !ok {
+			p.errorf("task %s is listed, but has no schema", task)
+			continue
+		}
+		if err := s.Validate(); err != nil {
+			p.errorf("schema of %s: %v", task, err)
+		}
+		if err := presets.Validate(s); err != nil {
+			p.errorf("presets of %s: %v", task, err)
+		}
+		for _, name := range []string{"basic", "standard", "aggressive"} {
+			if _, ok := presets[name]; !ok {
+				p.errorf("%s has no preset %q", task, name)
+			}
+		}
+		if len(p.Adapter.Models(task)) == 0 {
+			p.errorf("%s has no models", task)
+		}
+	}
+	if _, _, ok := p.Adapter.Schema("no_such_task"); ok {
+		p.errorf("there is a schema for a task that is not listed")
+	}
+}
+
+func (p *probe) schema() schema.Schema {
+	s, _, ok := p.Adapter.Schema(p.task().TaskType)
+	if !ok {
+		p.fatalf("the adapter has no schema for the harness's task")
+	}
+	return s
+}
+
+// checkConfigReported: config_applied tells every value that was asked for.
+func checkConfigReported(p *probe) {
+	task := p.task()
+	p.compareApplied(task, p.complete(task))
+}
+
+func (p *probe) compareApplied(task pipelines.Task, a attemptEnd) {
+	c, ok := a.applied()
+	if !ok {
+		p.fatalf("no config_applied event")
+	}
+	for name, want := range task.Train.Config {
+		if _, no := c.Unsupported[name]; no {
+			continue
+		}
+		got, ok := c.Values[name]
+		if !ok {
+			p.errorf("config_applied does not tell %s", name)
+		} else if !schema.Equal(got, want) {
+			p.errorf("config_applied tells %s = %s, asked was %s", name, schema.Format(got), schema.Format(want))
+		}
+	}
+	for name, want := range map[string]any{"epochs": task.Train.Epochs, "batch_size": task.Train.BatchSize, "learning_rate": task.Train.LearningRate} {
+		if got, ok := c.Attributes[name]; ok && !schema.Equal(got, want) {
+			p.errorf("config_applied tells attribute %s = %v, asked was %v", name, got, want)
+		}
+	}
+}
+
+func checkRepeatable(p *probe) {
+	if p.Inexact != "" {
+		p.skip("%s", p.Inexact)
+	}
+	a, b := p.complete(p.task()), p.complete(p.task())
+	if !bytes.Equal(p.final(a), p.final(b)) {
+		p.errorf("two equal trainings end with different weights")
+	}
+	p.sameCurve("two equal trainings", curve(a), curve(b))
+}
+
+// checkEveryField changes each field once. What must change with it is what
+// training did, not what it says.
+func checkEveryField(p *probe) {
+	s := p.schema()
+	bases := map[string]attemptEnd{}
+	for _, f := range s.Fields {
+		if _, skip := p.Skip[f.Name]; skip {
+			continue
+		}
+		with, err := p.prepare(s, f)
+		if err != nil {
+			p.errorf("%v", err)
+			continue
+		}
+		key := fmt.Sprint(slices.Sorted(maps.Keys(with)), with)
+		base, ok := bases[key]
+		if !ok {
+			base = p.complete(p.with(s, with))
+			bases[key] = base
+		}
+		p.changeField(s, f, with, base)
+	}
+}
+
+func (p *probe) changeField(s schema.Schema, f schema.Field, with map[string]any, base attemptEnd) {
+	before := p.with(s, with).Train.Config[f.Name]
+	value, ok := p.Change[f.Name]
+	if !ok {
+		if value, ok = another(f, before); !ok {
+			p.errorf("field %s: no other value can be thought of; give one in Harness.Change", f.Name)
+			return
+		}
+	}
+	with = maps.Clone(with)
+	with[f.Name] = value
+	task := p.with(s, with)
+	a := p.run(task)
+	if c, ok := a.applied(); ok {
+		if _, no := c.Unsupported[f.Name]; no {
+			return
+		}
+	}
+	if r := a.result(); r.Cause == pipelines.CauseConfig && strings.Contains(r.Error, f.Name) {
+		return // refused by name: it cannot be had here, and nobody believes that it is
+	}
+	if r := a.result(); r.State != pipelines.StatusCompleted {
+		p.errorf("with %s = %s the training ended as %q: %s\n%s", f.Name, schema.Format(value), r.State, r.Error, a.log)
+		return
+	}
+	p.compareApplied(task, a)
+	if bytes.Equal(p.final(base), p.final(a)) && maps.Equal(curve(base), curve(a)) {
+		p.errorf("%s = %s in place of %s changed neither weights nor metrics nor schedule: the field has no effect",
+			f.Name, schema.Format(value), schema.Format(before))
+	}
+}
+
+// prepare lists what must be set so that a field is active and shows.
+func (p *probe) prepare(s schema.Schema, f schema.Field) (map[string]any, error) {
+	with := maps.Clone(p.With[f.Name])
+	if with == nil {
+		with = map[string]any{}
+	}
+	for c := f.Condition; c != nil; {
+		control, ok := s.Field(c.Field)
+		if !ok {
+			return nil, fmt.Errorf("field %s depends on %s, which is not there", f.Name, c.Field)
+		}
+		if _, given := with[c.Field]; !given {
+			with[c.Field] = c.Value
+			if list, ok := c.Value.([]any); ok {
+				with[c.Field] = list[0]
+			}
+		}
+		c = control.Condition
+	}
+	return with, nil
+}
+
+// with is the harness's task with fields set, and every other active field
+// at its own or the schema's value.
+func (p *probe) with(s schema.Schema, fields map[string]any) pipelines.Task {
+	task := p.task()
+	all := s.Defaults()
+	maps.Copy(all, task.Train.Config)
+	maps.Copy(all, fields)
+	inactive := s.Inactive(all)
+	for name, v := range all {
+		if _, off := inactive[name]; off || v == nil {
+			delete(task.Train.Config, name)
+		} else {
+			set(&task, name, v)
+		}
+	}
+	return task
+}
+
+// another thinks of a valid value that differs from the one in force.
+func another(f schema.Field, now any) (any, bool) {
+	var candidates []any
+	switch f.Type {
+	case schema.Select:
+		for _, o := range f.Options {
+			candidates = append(candidates, o.Value)
+		}
+	case schema.Boolean:
+		candidates = []any{true, false}
+	case schema.String:
+		candidates = []any{"another"}
+	case schema.List:
+		candidates = []any{[]any{"another"}}
+	case schema.Number, schema.Integer:
+		candidates = []any{int64(3), int64(2), int64(1), 0.3, 0.1, 0.01, 0.9, 0.999, int64(50)}
+		if f.Type == schema.Number {
+			candidates = append([]any{0.3, 0.1}, candidates...)
+		}
+		if f.Max != nil && f.Min != nil {
+			candidates = append(candidates, (*f.Max+*f.Min)/2, *f.Max, *f.Min)
+		}
+	}
+	for _, c := range candidates {
+		if v, err := f.Check(c); err == nil && !schema.Equal(v, now) {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+// checkAttributes changes the train block's own numbers.
+func checkAttributes(p *probe) {
+	base := p.complete(p.task())
+	for name, change := range map[string]func(*pipelines.TaskTrain){
+		"seed":       func(t *pipelines.TaskTrain) { t.Seed += 11 },
+		"batch_size": func(t *pipelines.TaskTrain) { t.BatchSize = max(1, t.BatchSize/2) },
+		"learning_rate": func(t *pipelines.TaskTrain) {
+			t.LearningRate /= 3
+			if _, ok := t.Config[schema.LearningRate]; ok {
+				t.Config[schema.LearningRate] = t.LearningRate
+			}
+		},
+		"epochs": func(t *pipelines.TaskTrain) { t.Epochs++ },
+	} {
+		task := p.task()
+		change(task.Train)
+		a := p.complete(task)
+		p.compareApplied(task, a)
+		if bytes.Equal(p.final(base), p.final(a)) {
+			p.errorf("%s changed, the weights did not", name)
+		}
+	}
+}
+
+func checkUnknownField(p *probe) {
+	task := p.task()
+	set(&task, "optimizer.no_such_setting", 1.0)
+	p.refused(task, "no_such_setting")
+}
+
+func checkUnsupported(p *probe) {
+	if len(p.Unsupported) == 0 {
+		p.skip("every field of this adapter works on this device")
+	}
+	for name, v := range p.Unsupported {
+		task := p.task()
+		set(&task, name, v)
+		if c, ok := p.run(task).applied(); ok && c.Unsupported[name] != "" {
+			continue // the runner, which reads it, stops the step
+		}
+		task = p.task()
+		set(&task, name, v)
+		p.refused(task, name)
+	}
+}
+
+// refused: the step fails with cause config, names the field and trains nothing.
+func (p *probe) refused(task pipelines.Task, word string) {
+	a := p.run(task)
+	r := a.result()
+	if r.State != pipelines.StatusFailed || r.Cause != pipelines.CauseConfig || !strings.Contains(r.Error, word) || a.code == 0 {
+		p.errorf("wanted a failed result with cause config that names %s; got exit code %d, state %q, cause %q, error %q", word, a.code, r.State, r.Cause, r.Error)
+	}
+	for _, e := range a.events {
+		if e.Checkpoint != nil {
+			p.errorf("a refused training announced a checkpoint")
+			break
+		}
+	}
+}
