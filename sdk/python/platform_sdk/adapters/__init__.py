@@ -1,0 +1,1 @@
+"""The adapters that come with the SDK. Each imports its framework only when it trains."""

@@ -1,0 +1,108 @@
+"""timm: image classification with every model of pytorch-image-models.
+
+Data, optimizer, schedule, checkpoints and validation are the SDK's
+classification loop; model, input size, normalisation and interpolation are
+timm's own.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Any, Optional
+
+from ..classification import ClassificationAdapter
+from ..loading import AdapterError
+
+LICENSE = "Apache-2.0"
+NUMERICS = 1
+
+
+def get_models(task_type: Optional[str] = None) -> list[dict[str, Any]]:
+    """Every model that timm can build, with the input size, weights and licence
+    of its default pretrained configuration."""
+    if task_type not in (None, "image_classification"):
+        return []
+    import timm
+
+    pretrained = {name.split(".")[0] for name in timm.list_models(pretrained=True)}  # listed as model.weights
+    models = []
+    for name in timm.list_models():
+        config = timm.get_pretrained_cfg(name)
+        size = config.input_size[-1] if config is not None and config.input_size else 224
+        models.append({
+            "model_name": name, "framework": "timm", "task_types": ["image_classification"], "default_image_size": int(size),
+            "parameters": "", "pretrained": name in pretrained,
+            "description": f"{name} of pytorch-image-models",
+            "license": str((config.license if config is not None else None) or "Apache-2.0"),
+        })
+    return models
+
+
+class TimmAdapter(ClassificationAdapter):
+    """Trains a timm model."""
+
+    def prepare_model(self) -> None:
+        import timm
+
+        c = self.model_config
+        if c.model_name not in timm.list_models():
+            raise AdapterError(f"timm {timm.__version__} has no model {c.model_name!r}; see: runner models --framework timm")
+        arguments: dict[str, Any] = {"pretrained": c.pretrained and not c.weights, "num_classes": c.num_classes}
+        if _takes_image_size(c.model_name):
+            arguments["img_size"] = c.image_size
+        self.model = timm.create_model(c.model_name, **arguments)
+        if c.weights:
+            self._load_weights(c.weights)
+        for name, parameter in self.model.named_parameters():
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in c.freeze):
+                parameter.requires_grad_(False)
+
+    def prepare_dataset(self) -> None:
+        import timm
+
+        config = timm.get_pretrained_cfg(self.model_config.model_name)
+        if config is not None:
+            self.mean, self.std = tuple(config.mean), tuple(config.std)
+        super().prepare_dataset()
+
+    def _load_weights(self, path: str) -> None:
+        """Strict but for the classifier: a head of another size starts anew, and that is told."""
+        if path.endswith(".safetensors"):
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:
+            import torch
+
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = state.get("model_state_dict", state)
+        own = self.model.state_dict()
+        head = set(self._classifier_names())
+        dropped = [n for n in head if n in state and n in own and state[n].shape != own[n].shape]
+        for name in dropped:
+            del state[name]
+        missing = sorted(set(own) - set(state) - set(dropped))
+        unexpected = sorted(set(state) - set(own))
+        shapes = sorted(n for n in set(own) & set(state) if own[n].shape != state[n].shape)
+        if missing or unexpected or shapes:
+            raise AdapterError(f"{path} does not fit {self.model_config.model_name}: missing {missing[:5]}, unexpected {unexpected[:5]}, "
+                               f"of another shape {shapes[:5]}")
+        self.model.load_state_dict(state, strict=False)
+        if dropped:
+            self._tell(f"{', '.join(sorted(dropped))} of {path} are of another number of classes; the classifier starts anew")
+
+    def _classifier_names(self) -> list[str]:
+        head = self.model.get_classifier()
+        return [n for n, p in self.model.named_parameters() if any(p is q for q in head.parameters())]
+
+
+def _takes_image_size(name: str) -> bool:
+    """Whether the model's code takes img_size (transformers do; convolution nets take any size)."""
+    import inspect
+
+    import timm
+
+    try:
+        return "img_size" in inspect.getsource(timm.model_entrypoint(name)) or name.startswith(("vit_", "deit", "swin", "beit", "eva", "mixer_"))
+    except OSError:
+        return False
