@@ -83,7 +83,7 @@ func (b *block) at(name string) hcl.Range {
 // decode reads a block by its spec. elsewhere finds other homes for a name
 // that does not belong here.
 func decode(spec *blockSpec, raw *hclsyntax.Block, elsewhere func(name string, at *blockSpec) string) (*block, hcl.Diagnostics) {
-	b := &block{spec: spec, labels: raw.Labels, head: hcl.RangeBetween(raw.TypeRange, raw.DefRange()), body: raw.Body,
+	b := &block{spec: spec, labels: raw.Labels[:min(len(raw.Labels), len(spec.Labels))], head: hcl.RangeBetween(raw.TypeRange, raw.DefRange()), body: raw.Body,
 		attrs: map[string]*hclsyntax.Attribute{}, blocks: map[string][]*block{}}
 	diags := checkLabels(spec, raw)
 	if spec.Open {

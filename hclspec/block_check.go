@@ -23,9 +23,10 @@ func (m *module) check(b *block) (pipelines.Check, bool) {
 	}
 	_, diags := m.evaluateCheck(b, nil)
 	m.add(diags...)
-	c.Evaluate = func(results pipelines.Results) (pipelines.CheckResult, error) {
+	c.Evaluate = func(results pipelines.Results) (out pipelines.CheckResult, err error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
+		defer rescueError(&err)
 		m.budget.used = 0
 		out, diags := m.evaluateCheck(b, results)
 		if diags.HasErrors() {
@@ -51,6 +52,8 @@ func (m *module) evaluateCheck(b *block, results pipelines.Results) (pipelines.C
 	}
 	bare, marks := unmark(v)
 	switch {
+	case !bare.IsKnown() && bare.Type() != cty.Bool && bare.Type() != cty.DynamicPseudoType:
+		return out, append(diags, failure(expr.Range(), "Invalid value", "\"condition\" must be true or false, not %s.", article(bare.Type().FriendlyName())))
 	case !bare.IsKnown():
 		out.Unknown = marks.late
 		return out, diags

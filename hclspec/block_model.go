@@ -90,6 +90,7 @@ func (s *scope) weights(b *block, d *modelDecl) {
 	}
 	v, ok := s.attr(b, "weights", "model.weights", late)
 	if !ok {
+		s.misfit(b.at("weights"), "weights", "model.weights", "a path or a checkpoint (train.NAME.best)", cty.String, checkpointType)
 		return
 	}
 	switch {

@@ -21,9 +21,10 @@ func (m *module) output(b *block) (pipelines.Output, bool) {
 	m.add(s.diags...)
 	_, _, diags := m.evaluateOutput(b, o.Sensitive, nil)
 	m.add(diags...)
-	o.Evaluate = func(results pipelines.Results) (any, []pipelines.Address, error) {
+	o.Evaluate = func(results pipelines.Results) (value any, waits []pipelines.Address, err error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
+		defer rescueError(&err)
 		m.budget.used = 0
 		v, unknown, diags := m.evaluateOutput(b, o.Sensitive, results)
 		if diags.HasErrors() {

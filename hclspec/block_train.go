@@ -227,6 +227,7 @@ func (s *scope) start(b *block, d *decoded, model *modelDecl) {
 func (s *scope) checkpoint(b *block, path string) (pipelines.Checkpoint, bool) {
 	v, ok := s.attr(b, "checkpoint", path, late)
 	if !ok {
+		s.misfit(b.at("checkpoint"), "checkpoint", path, "a checkpoint (train.NAME.best) or a path", cty.String, checkpointType)
 		if a := b.attrs["checkpoint"]; a != nil && !s.diags.HasErrors() && len(s.unknown[path]) == 0 {
 			if v, _ := s.e.eval(a.Expr, s.each); v.IsKnown() && v.IsNull() {
 				s.fail(a.Expr.Range(), "No checkpoint", "The step left no such checkpoint, so there is nothing to go on from.")

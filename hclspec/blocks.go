@@ -41,8 +41,10 @@ func topLevelSpec(name string) *blockSpec {
 // homeOf finds the block that takes an argument or block of that name: first
 // nested in from, then anywhere in the language, then in adapters' config.
 func (m *module) homeOf(name string, from *blockSpec) string {
-	if path := findIn(from, name, nil); len(path) > 0 {
-		return strings.Join(path, ".")
+	if from != nil {
+		if path := findIn(from, name, nil); len(path) > 0 {
+			return strings.Join(path, ".")
+		}
 	}
 	if from == trainBlock || from == checkpointBlock || from == startBlock || from == retryBlock {
 		if home := m.configHome(name); home != "" {

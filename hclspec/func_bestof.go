@@ -22,19 +22,20 @@ var bestOfFunc = function.New(&function.Spec{
 			return cty.DynamicPseudoType, err
 		}
 		instances, _ := args[0].Unmark()
-		if !instances.IsKnown() || instances.Type() == cty.DynamicPseudoType {
+		switch {
+		case instances.Type() == cty.DynamicPseudoType && !instances.IsKnown():
 			return cty.DynamicPseudoType, nil
-		}
-		if instances.IsNull() || !instances.Type().IsObjectType() || instances.LengthInt() == 0 {
+		case instances.IsNull() || !instances.Type().IsObjectType() || len(instances.Type().AttributeTypes()) == 0:
 			return cty.DynamicPseudoType, notInstances()
 		}
+		result := cty.DynamicPseudoType
 		for _, ty := range instances.Type().AttributeTypes() {
 			if !ty.IsObjectType() || !ty.HasAttribute("metrics") {
 				return cty.DynamicPseudoType, notInstances()
 			}
-			return ty, nil
+			result = ty
 		}
-		return cty.DynamicPseudoType, nil
+		return result, nil
 	},
 	Impl: func(args []cty.Value, ty cty.Type) (cty.Value, error) {
 		instances, outer := args[0].Unmark()

@@ -21,7 +21,9 @@ func (m *module) sortNodes() []*node {
 	})
 	s := sorter{m: m, state: map[*node]int{}}
 	for _, n := range all {
-		s.visit(n)
+		if s.state[n] == 0 {
+			s.visit(n)
+		}
 	}
 	return s.out
 }

@@ -99,7 +99,7 @@ func (m *module) forEach(b *block, a *hclsyntax.Attribute) expansion {
 			out.instances = append(out.instances, instance{key: key, eachKey: cty.StringVal(key), eachValue: values[key]})
 		}
 	default:
-		whole, marks := unmark(bare)
+		whole, marks := unmark(v)
 		if !whole.IsWhollyKnown() {
 			if len(marks.late) > 0 {
 				m.add(failure(at, "Value is known too late", "\"for_each\" must be known when the plan is made, and this depends on the result of %s.", addresses(marks.late)))

@@ -13,8 +13,9 @@ import (
 // and decodes it. All problems found are in the diagnostics; with errors
 // among them the pipeline is nil or incomplete. Files serves snippets and is
 // never nil. Load touches no data and runs nothing.
-func Load(ctx context.Context, path string, opts Options) (*pipelines.Pipeline, Files, hcl.Diagnostics) {
-	files := Files{}
+func Load(ctx context.Context, path string, opts Options) (p *pipelines.Pipeline, files Files, diags hcl.Diagnostics) {
+	files = Files{}
+	defer rescue(&diags)
 	src, diags := readSources(path, opts.Sources)
 	if diags.HasErrors() {
 		return nil, files, diags
@@ -25,7 +26,7 @@ func Load(ctx context.Context, path string, opts Options) (*pipelines.Pipeline, 
 	}
 	m := newModule(dir, opts, files)
 	m.add(diags...)
-	p := &pipelines.Pipeline{Dir: dir, Variables: map[string]pipelines.Variable{}, Executors: map[pipelines.Address]pipelines.ExecutorConfig{}}
+	p = &pipelines.Pipeline{Dir: dir, Variables: map[string]pipelines.Variable{}, Executors: map[pipelines.Address]pipelines.ExecutorConfig{}}
 	for _, s := range src.files {
 		file, more := parse(s)
 		files[s.Filename] = file
@@ -181,10 +182,11 @@ func isCell(n *node, at hcl.Range) bool {
 // resolver is the closure of a step instance: it evaluates the block anew
 // with the results known by then.
 func (m *module) resolver(n *node, i instance) func(pipelines.Results) (pipelines.Spec, error) {
-	return func(results pipelines.Results) (pipelines.Spec, error) {
+	return func(results pipelines.Results) (spec pipelines.Spec, err error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		defer watching(hcl.Range{})
+		defer rescueError(&err)
 		m.budget.used = 0
 		e := m.evaluator(results)
 		if n.block.attrs["for_each"] != nil { // values of for_each may have come to be known

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -22,7 +23,8 @@ type scope struct {
 	ranges  map[string]pipelines.Range
 	// allowSensitive lets secrets through; the caller keeps them.
 	allowSensitive bool
-	sensitive      bool // the last value read was sensitive
+	sensitive      bool     // the last value read was sensitive
+	lastType       cty.Type // of the last value read, known or not
 }
 
 func (e *evaluator) scope(each *instance) *scope {
@@ -61,7 +63,7 @@ func (s *scope) attr(b *block, name, path string, w when) (cty.Value, bool) {
 // late, and not sensitive.
 func (s *scope) admit(v cty.Value, name, path string, at hcl.Range, w when) (cty.Value, bool) {
 	v, m := unmark(v)
-	s.sensitive = m.sensitive
+	s.sensitive, s.lastType = m.sensitive, v.Type()
 	if m.sensitive && !s.allowSensitive {
 		s.fail(at, "Sensitive value not allowed", "%q would be stored and shown, so it takes no sensitive value. Hand secrets to a step through its environment: env = { NAME = secret(\"NAME\") }.", name)
 		return cty.NilVal, false
@@ -119,6 +121,7 @@ func (s *scope) wrong(at hcl.Range, name string, v cty.Value, want string) {
 func (s *scope) text(b *block, name, path string, w when) (string, bool) {
 	v, ok := s.attr(b, name, path, w)
 	if !ok {
+		s.misfit(b.at(name), name, path, "a string", cty.String)
 		return "", false
 	}
 	if v.Type() != cty.String {
@@ -126,6 +129,19 @@ func (s *scope) text(b *block, name, path string, w when) (string, bool) {
 		return "", false
 	}
 	return v.AsString(), true
+}
+
+// misfit reports a late value whose type can never fit the field.
+func (s *scope) misfit(at hcl.Range, name, path, want string, allowed ...cty.Type) {
+	if len(s.unknown[path]) == 0 || s.lastType == cty.DynamicPseudoType || slices.ContainsFunc(allowed, s.lastType.Equals) {
+		return
+	}
+	hint := ""
+	if s.lastType.IsObjectType() && s.lastType.HasAttribute("best") {
+		hint = " Add .best or .latest."
+	}
+	s.fail(at, "Invalid value", "%q must be %s, not %s.%s", name, want, article(s.lastType.FriendlyName()), hint)
+	delete(s.unknown, path)
 }
 
 // oneOf reads a string that must be one of some words.
@@ -196,10 +212,12 @@ func (s *scope) wholeOf(v cty.Value, at hcl.Range, name string, low, high int64)
 
 func bounds(what string, low, high float64) string {
 	if high >= math.MaxInt32 {
-		return fmt.Sprintf("%s of at least %g", what, low)
+		return what + " of at least " + plain(low)
 	}
-	return fmt.Sprintf("%s between %g and %g", what, low, high)
+	return what + " between " + plain(low) + " and " + plain(high)
 }
+
+func plain(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
 // texts reads a list of strings.
 func (s *scope) texts(b *block, name, path string) ([]string, bool) {

@@ -1,0 +1,3 @@
+model "m" { # ERROR: Missing pipeline block | pipeline "NAME" {}
+  name = "convnet"
+}

@@ -1,0 +1,4 @@
+pipeline "p" {}
+model "m" {
+  name = # ERROR: Invalid expression
+}

@@ -1,0 +1,64 @@
+# plan
+pipeline "p" {}
+dataset "d" {
+  format = "imagefolder"
+  path   = "s3://bucket/x" # ERROR: Not available in this version | s3://
+}
+dataset "coco" {
+  format = "yolo" # ERROR: Not available in this version | "yolo"
+  path   = "data"
+}
+model "m" {
+  name = "convnet"
+}
+model "t" {
+  adapter = "timm" # ERROR: Not available in this version | "timm"
+  name    = "resnet50"
+  task    = "image_classification"
+}
+model "det" {
+  name = "convnet"
+  task = "object_detection" # ERROR: Not available in this version | object_detection
+}
+model "file" {
+  name = "my.onnx" # ERROR: Not available in this version | .onnx
+}
+executor "dagger" "gpu" {
+  image = "x"
+}
+executor "local" "here" {}
+train "t" {
+  model    = model.m
+  dataset  = dataset.d
+  epochs   = 2
+  executor = executor.dagger.gpu # ERROR: Not available in this version | "dagger"
+  sweep { # ERROR: Not available in this version | Sweeps
+    space = { "learning_rate" = [0.1, 0.2] }
+  }
+}
+train "yolo" {
+  model    = model.m
+  dataset  = dataset.coco
+  epochs   = 2
+  executor = executor.local.here
+}
+export "x" {
+  checkpoint = train.t.best
+  precision  = "int8" # ERROR: Not available in this version | int8
+}
+step "s" { # ERROR: Not available in this version | container
+  image   = "alpine"
+  command = ["true"]
+}
+artifacts "s3" { # ERROR: Not available in this version | artifacts
+  bucket = "b"
+}
+tracker "mlflow" { # ERROR: Not available in this version | tracker
+  uri = env("UNSET_URI") # ERROR: Environment variable is not set | env("UNSET_URI", "…")
+}
+notify "slack" { # ERROR: Not available in this version | notify
+  url = "https://example.com"
+}
+adapter "mine" { # ERROR: Not available in this version | Adapters of your own
+  source = "./adapter.py"
+}
