@@ -24,8 +24,6 @@ type ending struct {
 	err    string
 	code   int
 	result *pipelines.StepResult
-	// adrift: the process ended while no runner followed it, without a result.
-	adrift bool
 	// lost: the attempt could not be followed to its end and may live on. Its
 	// run stays open, so that the next apply adopts it.
 	lost bool
@@ -66,7 +64,6 @@ func (s *stepRun) attempt(ctx context.Context, n int, old *pipelines.Attempt) (e
 		exit = Exit{Code: -1, Cause: pipelines.CauseInfrastructure, Message: err.Error()}
 	}
 	end := s.classify(ctx, task, c, exit)
-	end.adrift = old != nil && end.result == nil && end.status == pipelines.StatusFailed && exit.Cause == "" && c.failed == nil
 	at.Status, at.Cause, at.Error, at.ExitCode = end.status, end.cause, end.err, end.code
 	at.Applied, at.Ended = c.applied, s.a.now()
 	if c.last != nil {
@@ -127,32 +124,41 @@ func (s *stepRun) awaitKnown(ctx context.Context, at pipelines.Attempt) error {
 	}
 }
 
-// follow runs or adopts the job. When ctx ends the step is asked to stop, and
-// followed until it has.
+// follow runs or adopts the job. When ctx ends, or the proof fails, the step
+// is asked to stop, and followed until it has.
 func (s *stepRun) follow(ctx context.Context, job Job) (*collector, Exit, error) {
 	steady, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	refused := make(chan struct{})
 	c := &collector{store: s.a.Store, tell: s.tell, task: job.Task, spec: s.dec.spec, poll: s.a.poll(),
 		refuse: func() { close(refused) }}
-	watched := make(chan error, 1)
+	watched := make(chan struct{})
 	go func() {
+		defer close(watched)
 		select {
 		case <-steady.Done():
-			watched <- nil
 			return
 		case <-ctx.Done():
 		case <-refused:
 		}
-		watched <- s.exec.Cancel(steady, job)
+		s.stop(steady, job)
 	}()
 	exit, err := s.exec.Run(steady, job, c.sink)
 	stop()
-	cerr := <-watched
-	if err != nil {
-		return c, exit, errors.Join(err, cerr)
+	<-watched
+	return c, exit, err
+}
+
+// stop asks a step to stop until ctx ends, which is when it has: one that was
+// just about to start when it was first asked is asked again.
+func (s *stepRun) stop(ctx context.Context, job Job) {
+	for told := false; ctx.Err() == nil; sleep(ctx, s.a.poll()) {
+		if err := s.exec.Cancel(ctx, job); err != nil && !told && ctx.Err() == nil {
+			told = true
+			p := warning(s.dec.step.Range, "Step cannot be stopped", "%s: %s. It is asked again.", s.dec.Address, err)
+			s.tell(Notice{Type: NoticeWarning, Attempt: job.Task.Attempt, Problem: &p})
+		}
 	}
-	return c, exit, nil // a step that has ended is not to be cancelled any more
 }
 
 // classify decides how an attempt ended, from what the step said, what the
@@ -169,7 +175,8 @@ func (s *stepRun) classify(ctx context.Context, task pipelines.Task, c *collecto
 	case ctx.Err() != nil || marked == nil:
 		end.status, end.cause, end.err = pipelines.StatusCancelled, "", "cancelled"
 	case exit.Cause == "" && r != nil && r.State == pipelines.StatusCancelled:
-		end.status, end.cause, end.err = pipelines.StatusCancelled, "", "cancelled"
+		// It was stopped, and neither by this apply nor by `cancel`.
+		end.cause, end.err = pipelines.CausePreempted, "the step was stopped from outside and wrote what it had"
 	case r != nil && r.State == pipelines.StatusFailed:
 		if end.cause == "" {
 			end.cause = r.Cause

@@ -69,7 +69,7 @@ func (s *stepRun) attempts(ctx context.Context) (ending, error) {
 		if old == nil || s.adoptedLive {
 			made++
 		}
-		over := end.adrift || (old != nil && !s.adoptedLive) // ended while nobody followed it: continue it
+		over := old != nil && !s.adoptedLive // it ended while nobody followed it: continue it
 		switch {
 		case end.status == pipelines.StatusCompleted || ctx.Err() != nil:
 			return end, s.close(ctx, end, end.result)
