@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -489,4 +490,12 @@ func (n *notices) wait(t *testing.T, want runner.NoticeType) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	t.Fatalf("never told %s; told %v", want, n.types())
+}
+
+func readJSON(path string, v any) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
 }
