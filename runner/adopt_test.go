@@ -209,6 +209,20 @@ func TestCancelOrphan(t *testing.T) {
 	}
 }
 
+// What an earlier apply left at work is stopped when its declaration changed.
+func TestOutdatedRunIsStopped(t *testing.T) {
+	h := newHouse(t)
+	release := make(chan struct{})
+	h.exec.play = stepwise(release)
+	crash(t, h, h.pipeline(train("a")), release)
+	h.exec.play = trainWell
+	res := h.mustApply(h.pipeline(train2("a")))
+	runs, _ := h.Store.Runs(t.Context(), runner.RunFilter{})
+	if len(runs) != 2 || runs[1].Status != pipelines.StatusCancelled || res.Steps[0].RunID != runs[0].ID {
+		t.Errorf("runs %+v", runs)
+	}
+}
+
 func (e *fakeExecutor) waitEnded(t *testing.T) {
 	t.Helper()
 	for _, p := range e.steps {

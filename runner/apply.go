@@ -82,7 +82,11 @@ func (a *Applier) Apply(ctx context.Context, plan *Plan, opts ApplyOptions) (App
 	if plan.decider == nil || plan.refused {
 		return res, pipelines.Errorf(pipelines.CodeInvalid, "this plan cannot be applied: it was refused, or read from a file and not restored")
 	}
-	ap := &applying{a: a, plan: plan, opts: opts, res: &res, results: pipelines.Results{}, decisions: map[pipelines.Address]*decision{}}
+	ap := &applying{a: a, plan: plan, opts: opts, res: &res, results: pipelines.Results{}, decisions: map[pipelines.Address]*decision{},
+		planned: map[pipelines.Address]*PlannedStep{}}
+	for i := range plan.Steps {
+		ap.planned[plan.Steps[i].Address] = &plan.Steps[i]
+	}
 	unlock, err := a.lock(ctx, plan.Pipeline, opts, ap.tell)
 	if err != nil {
 		res.Ended = a.now()

@@ -16,6 +16,8 @@ type applying struct {
 	opts ApplyOptions
 	res  *ApplyResult
 
+	planned map[pipelines.Address]*PlannedStep
+
 	observing sync.Mutex // an observer is called by one goroutine at a time
 	mu        sync.Mutex
 	results   pipelines.Results
@@ -114,11 +116,11 @@ func (ap *applying) steps(ctx context.Context) {
 // lane is what bounds how many steps like this one run at once: a machine
 // resource, or else the parallelism of this apply.
 func (ap *applying) lane(s pipelines.Step) (name string, width int) {
-	planned, _ := ap.plan.Step(s.Address)
+	planned := ap.planned[s.Address]
 	if planned.Action == ActionReuse {
 		return "reuse", 64
 	}
-	if name, n := ap.a.resource(planned, ap.plan.source.Executors[s.Executor]); name != "" {
+	if name, n := ap.a.resource(*planned, ap.plan.source.Executors[s.Executor]); name != "" {
 		return name, n
 	}
 	if ap.opts.Parallelism > 0 {
@@ -134,15 +136,13 @@ func (ap *applying) ready(ctx context.Context, s pipelines.Step, outcomes map[pi
 	for _, n := range s.Needs {
 		o, ended := outcomes[n]
 		if ended && o.Status != pipelines.StatusCompleted {
-			planned, _ := ap.plan.Step(s.Address)
-			return false, &StepOutcome{Address: s.Address, Kind: s.Kind, Action: planned.Action, Status: pipelines.StatusSkipped, Range: s.Range,
+			return false, &StepOutcome{Address: s.Address, Kind: s.Kind, Action: ap.planned[s.Address].Action, Status: pipelines.StatusSkipped, Range: s.Range,
 				Error: fmt.Sprintf("%s, which it needs, is %s", n, o.Status)}
 		}
 		all = all && ended
 	}
 	if ctx.Err() != nil {
-		planned, _ := ap.plan.Step(s.Address)
-		return false, &StepOutcome{Address: s.Address, Kind: s.Kind, Action: planned.Action, Status: pipelines.StatusCancelled, Range: s.Range,
+		return false, &StepOutcome{Address: s.Address, Kind: s.Kind, Action: ap.planned[s.Address].Action, Status: pipelines.StatusCancelled, Range: s.Range,
 			Error: "cancelled before it started"}
 	}
 	return all, nil

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,20 +78,52 @@ func (a *Applier) Cancel(ctx context.Context, run pipelines.Run) error {
 	if err != nil {
 		return err
 	}
-	if at != nil {
-		task, err := spool.ReadTask(filepath.Join(at.Dir, spool.TaskFile))
+	if err := a.stopAttempt(ctx, at, exec); err != nil {
+		return err
+	}
+	return a.settle(ctx, run, at, exec)
+}
+
+// stopAttempt stops an attempt, if there is one. Whoever follows it learns
+// from a mark that its end was asked for.
+func (a *Applier) stopAttempt(ctx context.Context, at *pipelines.Attempt, exec Executor) error {
+	if at == nil {
+		return nil
+	}
+	task, err := spool.ReadTask(filepath.Join(at.Dir, spool.TaskFile))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(at.Dir, cancelMark), nil, 0o644); err != nil {
+		return err
+	}
+	return exec.Cancel(ctx, Job{Task: task, Grace: a.grace()})
+}
+
+// retire stops what an earlier apply left at work at an address, before a
+// new run takes its place: nobody wants its result any more. The caller holds
+// the state lock.
+func (a *Applier) retire(ctx context.Context, pipeline string, address pipelines.Address, tell func(Notice)) error {
+	for _, status := range []pipelines.Status{pipelines.StatusRunning, pipelines.StatusPending} {
+		runs, err := a.Store.Runs(ctx, RunFilter{Pipeline: pipeline, Address: address, Status: status})
 		if err != nil {
 			return err
 		}
-		// Whoever follows the attempt learns from this that its end was asked for.
-		if err := os.WriteFile(filepath.Join(at.Dir, cancelMark), nil, 0o644); err != nil {
-			return err
-		}
-		if err := exec.Cancel(ctx, Job{Task: task, Grace: a.grace()}); err != nil {
-			return err
+		for _, run := range runs {
+			tell(Notice{Type: NoticeStepWaiting, Message: fmt.Sprintf("stopping run %s, which is out of date", run.ID)})
+			at, exec, err := a.open(ctx, run)
+			if err == nil {
+				err = a.stopAttempt(ctx, at, exec)
+			}
+			if err == nil {
+				err = a.fileEnd(ctx, run, at, exec)
+			}
+			if err != nil {
+				return fmt.Errorf("run %s of %s, which is out of date, may still be at work and could not be stopped: %w", run.ID, address, err)
+			}
 		}
 	}
-	return a.settle(ctx, run, at, exec)
+	return nil
 }
 
 // settle waits until an apply at work has filed the run's end, or files it

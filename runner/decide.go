@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/hclspec/schema"
@@ -23,6 +24,8 @@ type decider struct {
 	// anew are steps whose result may not be reused: its files are gone and
 	// a step that runs needs them.
 	anew map[pipelines.Address]bool
+	// resolving: the language evaluates one expression at a time.
+	resolving sync.Mutex
 }
 
 // decision is a planned step with what apply needs to carry it out.
@@ -45,7 +48,9 @@ type decision struct {
 // decide resolves a step with the results known so far and chooses its action.
 func (d *decider) decide(ctx context.Context, step pipelines.Step, results pipelines.Results) (decision, error) {
 	dec := decision{step: step}
+	d.resolving.Lock()
 	spec, err := step.Resolve(results)
+	d.resolving.Unlock()
 	if err != nil {
 		return dec, err
 	}

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/trainwright/trainwright/pipelines"
 )
@@ -14,7 +15,7 @@ func (a *Applier) resource(s PlannedStep, exec pipelines.ExecutorConfig) (name s
 	if s.Kind != pipelines.KindTrain || !isLocal(exec) {
 		return "", 0
 	}
-	host := NewHolder("").Host
+	host, _ := os.Hostname()
 	if s.Device == "cuda" {
 		return host + "/cuda", max(a.GPUs, 1)
 	}
