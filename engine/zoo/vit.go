@@ -66,12 +66,10 @@ func (v vit) attention(n *nn.Net, name string, x graph.Value) graph.Value {
 	if len(parts) != 3 {
 		return graph.None // an error is recorded
 	}
-	for i, p := range parts {
-		parts[i] = g.Reshape(p, batch, v.heads, tokens, size)
-	}
-	q := g.Scale(parts[0], float32(1/math.Sqrt(float64(size))))
-	scores := g.Softmax(g.MatMul(q, parts[1], false, true), -1)
-	y := g.Transpose(g.MatMul(scores, parts[2], false, false), 0, 2, 1, 3)
+	perHead := func(i int) graph.Value { return g.Reshape(parts[i], batch, v.heads, tokens, size) }
+	q := g.Scale(perHead(0), float32(1/math.Sqrt(float64(size))))
+	scores := g.Softmax(g.MatMul(q, perHead(1), false, true), -1)
+	y := g.Transpose(g.MatMul(scores, perHead(2), false, false), 0, 2, 1, 3)
 	return vitLinear(n, name+".proj", g.Reshape(y, batch, tokens, v.width), v.width)
 }
 
