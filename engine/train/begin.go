@@ -48,12 +48,15 @@ func (t *trainer) begin() (*Resumed, error) {
 	if t.cfg.Start.Path == "" {
 		return nil, t.initial(t.cfg.Model.Weights)
 	}
+	if stat, err := os.Stat(t.cfg.Start.Path); err == nil && !stat.IsDir() && t.cfg.Start.Weights {
+		return nil, t.initial(t.cfg.Start.Path)
+	}
 	info, err := checkpoint.Open(t.cfg.Start.Path)
 	if err != nil {
 		return nil, fmt.Errorf("start: %w", err)
 	}
 	if t.cfg.Start.Weights {
-		return nil, t.initial(filepath.Join(info.Path, weightsFile))
+		return nil, t.initial(filepath.Join(info.Path, WeightsFile))
 	}
 	if err := t.adopt(info); err != nil {
 		return nil, err
@@ -115,7 +118,7 @@ func (t *trainer) resume(info checkpoint.Info, reset []Part) (*Resumed, error) {
 	if err := t.compatible(old.Model); err != nil {
 		return nil, fmt.Errorf("resume from %s: %w", info.Path, err)
 	}
-	deployed, err := weights.Open(filepath.Join(info.Path, weightsFile))
+	deployed, err := weights.Open(filepath.Join(info.Path, WeightsFile))
 	if err != nil {
 		return nil, err
 	}

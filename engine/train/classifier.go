@@ -139,7 +139,7 @@ func modelBytes(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := weights.Open(filepath.Join(path, weightsFile))
+	f, err := weights.Open(filepath.Join(path, WeightsFile))
 	if err != nil {
 		return nil, err
 	}

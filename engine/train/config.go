@@ -70,7 +70,7 @@ type Checkpoints struct {
 
 // Start is a checkpoint of another run to begin from.
 type Start struct {
-	Path    string // folder; "" = none
+	Path    string // folder, or with Weights also a safetensors file; "" = none
 	Weights bool   // take only the weights
 	Reset   []Part // drop the state of these parts
 }

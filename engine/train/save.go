@@ -106,7 +106,7 @@ func (t *trainer) content(complete, best bool, metrics map[string]float64) (chec
 		Epoch: t.state.Epoch, GlobalStep: t.state.GlobalStep, Complete: complete, Metrics: metrics,
 		Bytes: t.tensors.bytes() + int64(len(state)),
 		Files: map[string]func(io.Writer) error{
-			weightsFile:  encodeWeights(deployed),
+			WeightsFile:  encodeWeights(deployed),
 			trainingFile: encodeWeights(rest),
 			stateFile:    func(w io.Writer) error { _, err := w.Write(state); return err },
 		},

@@ -19,7 +19,7 @@ import (
 // are any. training.safetensors holds all other tensors, the raw weights among
 // them in that case.
 const (
-	weightsFile  = "weights.safetensors"
+	WeightsFile  = "weights.safetensors"
 	trainingFile = "training.safetensors"
 	stateFile    = "state.json"
 	ModelFile    = "model.onnx" // in the best checkpoint

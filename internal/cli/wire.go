@@ -6,6 +6,7 @@ import (
 
 	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/adapters/native"
+	"github.com/trainwright/trainwright/adapters/native/step"
 	"github.com/trainwright/trainwright/datasets"
 	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/pipelines"
@@ -22,7 +23,7 @@ func defaultAdapters() adapters.Registry {
 
 // defaultSteps lists what `runner step` can run in this process, by adapter.
 func defaultSteps() map[string]adapters.StepFunc {
-	return map[string]adapters.StepFunc{}
+	return map[string]adapters.StepFunc{native.Name: step.Run}
 }
 
 // newDatasets looks at data; what it read is remembered in the user's cache.
