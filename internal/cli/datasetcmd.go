@@ -16,7 +16,7 @@ func newDatasetCmd(a *app) *cobra.Command {
 		Use:   "dataset",
 		Short: "Look at a dataset, or make a sample one",
 	}, "Looks at image datasets, and makes a sample one to try things with.")
-	c.AddCommand(newDatasetInspectCmd(a))
+	c.AddCommand(newDatasetInspectCmd(a), newDatasetSampleCmd(a))
 	return c
 }
 

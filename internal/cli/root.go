@@ -45,6 +45,8 @@ happen with apply.`,
 		}
 	}
 	add("main",
+		newInitCmd(a),
+		newNewCmd(a),
 		newValidateCmd(a),
 		newPlanCmd(a),
 		newApplyCmd(a),
