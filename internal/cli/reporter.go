@@ -70,12 +70,9 @@ func (r *reporter) spec(address pipelines.Address) *pipelines.Spec {
 	if p == nil {
 		return nil
 	}
-	results := pipelines.Results{}
-	for _, step := range p.Steps {
-		runs, err := r.session.store.Runs(r.ctx, runner.RunFilter{Pipeline: p.Name, Address: step.Address, Status: pipelines.StatusCompleted, Limit: 1})
-		if err == nil && len(runs) == 1 && runs[0].Result != nil {
-			results[step.Address] = *runs[0].Result
-		}
+	results, err := lastResults(r.ctx, r.session.store, p)
+	if err != nil {
+		return nil
 	}
 	for _, step := range p.Steps {
 		if step.Address == address && step.Resolve != nil {

@@ -67,6 +67,7 @@ happen with apply.`,
 		newSchemaCmd(a),
 		newDatasetCmd(a),
 		newGraphCmd(a),
+		newConsoleCmd(a),
 		newDoctorCmd(a),
 	)
 	add("more",
