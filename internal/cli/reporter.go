@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/trainwright/trainwright/internal/report"
 	"github.com/trainwright/trainwright/pipelines"
@@ -110,6 +112,19 @@ func reportData(ctx context.Context, store runner.Store, run pipelines.Run) (rep
 // list says where the reports are.
 func (r *reporter) list(w io.Writer) {
 	for _, path := range r.written {
-		fmt.Fprintf(w, "Report: %s\n", path)
+		fmt.Fprintf(w, "Report: %s\n", nearPath(path))
 	}
+}
+
+// nearPath writes a path from the current folder where it lies below it.
+func nearPath(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	rel, err := filepath.Rel(here, path)
+	if err != nil || strings.HasPrefix(rel, "..") {
+		return path
+	}
+	return rel
 }

@@ -5,10 +5,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/trainwright/trainwright/adapters"
+	"github.com/trainwright/trainwright/pipelines"
 )
 
 // Config is everything that the command touches. Main fills it from the
@@ -38,5 +42,17 @@ func Run(ctx context.Context, cfg Config) int {
 	a := newApp(cfg)
 	root := newRoot(a)
 	root.SetArgs(normalizeArgs(root, cfg.Args))
-	return a.finish(root.ExecuteContext(ctx))
+	return a.finish(execute(ctx, root))
+}
+
+// execute runs the command; a panic becomes an error, so that nobody is left
+// with a stack trace and no word of what to do.
+func execute(ctx context.Context, root *cobra.Command) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = pipelines.Errorf(pipelines.CodeInternal,
+				"this is a defect in runner %s: %v\nPlease report it with the command line, the files and this trace:\n%s", version, p, debug.Stack())
+		}
+	}()
+	return root.ExecuteContext(ctx)
 }

@@ -1,11 +1,16 @@
 package cli_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -15,8 +20,11 @@ import (
 
 // scriptCommands are the scripts' own commands.
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"images":  cmdImages,
-	"waitfor": cmdWaitFor,
+	"images":      cmdImages,
+	"waitfor":     cmdWaitFor,
+	"code":        cmdCode,
+	"interrupted": cmdInterrupted,
+	"nocanary":    cmdNoCanary,
 }
 
 // cmdImages is `images DIR COUNT SIZE`: COUNT different PNG files of SIZE x SIZE pixels.
@@ -63,4 +71,58 @@ func cmdWaitFor(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s did not appear", args[0])
+}
+
+// cmdCode is `code N PROGRAM ARG...`: it runs the program and wants exit code N.
+func cmdCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N PROGRAM ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("%v: exit code %d, want %d", args[1:], got, want)
+	}
+}
+
+// cmdInterrupted is `interrupted GLOB PROGRAM ARG...`: it starts the program,
+// waits for a file, sends SIGINT, and wants exit code 8.
+func cmdInterrupted(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: interrupted GLOB PROGRAM ARG...")
+	}
+	ts.Check(ts.Exec("sh", append([]string{"-c", `
+glob=$1; shift
+"$@" & pid=$!
+i=0
+until ls $glob >/dev/null 2>&1; do i=$((i+1)); [ $i -gt 1000 ] && exit 99; sleep 0.02; done
+kill -INT $pid; wait $pid; code=$?
+[ $code = 8 ] || { echo "exit code $code, want 8"; exit 1; }
+`, "sh"}, args...)...))
+}
+
+// cmdNoCanary is `nocanary DIR`: no file below DIR holds the word canary, but
+// this script's own environment.
+func cmdNoCanary(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: nocanary DIR")
+	}
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err == nil && bytes.Contains(text, []byte("canary")) {
+			return fmt.Errorf("%s holds a secret", path)
+		}
+		return err
+	}))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/trainwright/trainwright/adapters"
+	"github.com/trainwright/trainwright/adapters/adaptertest/fake"
 	"github.com/trainwright/trainwright/adapters/native"
 	"github.com/trainwright/trainwright/internal/cli"
 	"github.com/trainwright/trainwright/internal/golden"
@@ -26,8 +28,8 @@ func TestMain(m *testing.M) {
 func runnerMain() int {
 	return cli.Run(context.Background(), cli.Config{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(),
-		Adapters: adapters.Registry{native.Adapter{}},
-		Steps:    map[string]adapters.StepFunc{},
+		Adapters: append(adapters.Registry{native.Adapter{}}, fake.Registry()...),
+		Steps:    fake.Steps(),
 		Now:      time.Now,
 	})
 }
@@ -44,7 +46,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("RUNNER_ORT_LIB", os.Getenv("RUNNER_ORT_LIB"))
-			return nil
+			runner, err := exec.LookPath("runner")
+			env.Setenv("RUNNER", runner)
+			return err
 		},
 	})
 }

@@ -57,7 +57,7 @@ func lines(s Style, p *Progress, n runner.Notice) []string {
 	case runner.NoticeLockTakenOver, runner.NoticeLockWaiting:
 		return []string{s.Yellow("Lock: ") + Clean(n.Message)}
 	case runner.NoticeStepDecided:
-		if n.Step != nil {
+		if n.Step != nil && p.surprises(*n.Step) {
 			return []string{head + "decided: " + actionColor(s, n.Step.Action, actionWord(n.Step.Action)) + reason(n.Step.Reason)}
 		}
 	case runner.NoticeStepWaiting:

@@ -101,12 +101,30 @@ func planStep(w io.Writer, s Style, step runner.PlannedStep) {
 	if step.Start != nil && step.Start.Path != "" {
 		fmt.Fprintf(w, "      starts from %s (epoch %d)\n", Clean(step.Start.Path), step.Start.Epoch)
 	}
-	for _, n := range step.Settings {
+	planSettings(w, s, step.Settings)
+}
+
+// planSettings lists what a preset or matrix set besides; defaults that are
+// inactive are named together by reason, since nobody asked for them.
+func planSettings(w io.Writer, s Style, notes []runner.SettingNote) {
+	var reasons []string
+	fields := map[string][]string{}
+	for _, n := range notes {
+		if n.Kind == "inactive" && n.Origin == pipelines.OriginDefault {
+			if fields[n.Note] == nil {
+				reasons = append(reasons, n.Note)
+			}
+			fields[n.Note] = append(fields[n.Note], n.Field)
+			continue
+		}
 		note := n.Note
 		if n.Kind == "inactive" {
 			note = "inactive: " + note
 		}
 		fmt.Fprintf(w, "      %s\n", s.Dim(fmt.Sprintf("%s = %s (%s; %s)", Clean(n.Field), Value(n.Value), n.Origin, Clean(note))))
+	}
+	for _, r := range reasons {
+		fmt.Fprintf(w, "      %s\n", s.Dim(fmt.Sprintf("inactive (%s): %s", Clean(r), Clean(strings.Join(fields[r], ", ")))))
 	}
 }
 

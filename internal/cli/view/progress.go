@@ -72,6 +72,15 @@ func (p *Progress) observe(n runner.Notice) {
 	}
 }
 
+// surprises reports that a step was decided otherwise than the plan said.
+func (p *Progress) surprises(step runner.PlannedStep) bool {
+	if p.plan == nil {
+		return true
+	}
+	planned, ok := p.plan.Step(step.Address)
+	return !ok || planned.Action != step.Action
+}
+
 func (p *Progress) run(a pipelines.Address) {
 	if !slices.Contains(p.order, a) {
 		p.order = append(p.order, a)
