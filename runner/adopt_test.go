@@ -73,7 +73,9 @@ func TestAdoptLiveAttempt(t *testing.T) {
 	p := h.pipeline(train("a"))
 	crash(t, h, p, release)
 
-	wantAction(t, h.step(p, "train.a"), runner.ActionResume)
+	if s := h.step(p, "train.a"); s.Action != runner.ActionResume || s.Reason != "its last run works still and is followed" || s.Attempt != 1 {
+		t.Errorf("planned %s of attempt %d: %s", s.Action, s.Attempt, s.Reason)
+	}
 	runs, _ := h.Store.Runs(t.Context(), runner.RunFilter{})
 	if state, err := h.State(t.Context(), runs[0]); state != runner.RunLive || err != nil {
 		t.Errorf("state %s, %v; want live", state, err)

@@ -137,7 +137,7 @@ func (ap *applying) ready(ctx context.Context, s pipelines.Step, outcomes map[pi
 		o, ended := outcomes[n]
 		if ended && o.Status != pipelines.StatusCompleted {
 			return false, &StepOutcome{Address: s.Address, Kind: s.Kind, Action: ap.planned[s.Address].Action, Status: pipelines.StatusSkipped, Range: s.Range,
-				Error: fmt.Sprintf("%s, which it needs, is %s", n, o.Status)}
+				Error: fmt.Sprintf("%s, which it needs, %s", n, fate(o.Status))}
 		}
 		all = all && ended
 	}

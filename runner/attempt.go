@@ -131,7 +131,7 @@ func (s *stepRun) follow(ctx context.Context, job Job) (*collector, Exit, error)
 	defer stop()
 	refused := make(chan struct{})
 	c := &collector{store: s.a.Store, tell: s.tell, task: job.Task, spec: s.dec.spec, poll: s.a.poll(),
-		refuse: func() { close(refused) }}
+		asked: ctx, refuse: func() { close(refused) }}
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)

@@ -18,8 +18,9 @@ type collector struct {
 	spec    pipelines.Spec
 	refuse  func() // stops the step when the proof fails
 	poll    time.Duration
-	seen    int64 // highest seq taken
-	broken  bool  // events could not be filed
+	asked   context.Context // ends when the apply is asked to stop
+	seen    int64           // highest seq taken
+	broken  bool            // events could not be filed
 	applied *pipelines.ConfigApplied
 	failed  Problems // of the proof; nothing after it is taken
 	result  *pipelines.StepResult
@@ -115,7 +116,7 @@ func (c *collector) file(ctx context.Context, events []pipelines.Event) error {
 				"%s: %s. The step goes on and keeps them in its spool; storing is tried again.", c.spec.Address, err)
 			c.tell(Notice{Type: NoticeWarning, Attempt: c.task.Attempt, Problem: &p})
 		}
-		if !sleep(ctx, delay) {
+		if !sleep(ctx, delay) || (c.asked.Err() != nil && try > 3) {
 			return fmt.Errorf("events of %s are in its spool and could not be stored: %w", c.spec.Address, err)
 		}
 		delay = min(2*delay, 30*time.Second)

@@ -33,15 +33,9 @@ func (plan *Plan) conclude(ctx context.Context, pipe *pipelines.Pipeline, result
 func (plan *Plan) judge(decisions []decision) error {
 	errs := unavailable(plan.source)
 	var stops Problems
-	seen := map[string]bool{}
-	for _, dec := range decisions {
-		errs = append(errs, dec.problems...)
-		for _, g := range dec.gates { // once for all steps that use the dataset
-			if !seen[g.String()] {
-				seen[g.String()] = true
-				stops = append(stops, g)
-			}
-		}
+	for _, dec := range decisions { // each once for all steps that share it
+		errs = addNew(errs, dec.problems)
+		stops = addNew(stops, dec.gates)
 	}
 	plan.Problems = slices.Concat(errs, stops, plan.pinned(decisions))
 	code := pipelines.CodeInvalid
@@ -51,6 +45,15 @@ func (plan *Plan) judge(decisions []decision) error {
 	err := plan.Problems.Err(code)
 	plan.refused = err != nil
 	return err
+}
+
+func addNew(to, found Problems) Problems {
+	for _, p := range found {
+		if !slices.Contains(to, p) {
+			to = append(to, p)
+		}
+	}
+	return to
 }
 
 // unavailable lists the blocks that this version checks and does not execute.

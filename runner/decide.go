@@ -130,7 +130,7 @@ func (d *decider) inputs(ctx context.Context, dec *decision) (Inputs, error) {
 			if ctx.Err() != nil {
 				return nil, err
 			}
-			dec.problems = append(dec.problems, problem(ds.Range, "Dataset cannot be used", "Dataset %q: %s", ds.Name, err))
+			dec.problems = append(dec.problems, problem(ds.Range, "Dataset cannot be used", "%s", sentence(err)))
 			return nil, nil
 		}
 		kc.Dataset, dec.report = &report, &report
@@ -179,10 +179,12 @@ func (d *decider) choose(ctx context.Context, dec *decision, inputs Inputs, sch 
 		dec.reuse(h)
 	case h.interrupted != nil:
 		dec.resume(h)
-	case h.last == nil && h.reusable != nil, h.last != nil && h.last.ContentKey == dec.ContentKey:
+	case h.reusable != nil:
 		dec.anew(h, "the files of its last run are gone, and a step that runs needs them")
 	case h.last == nil:
 		dec.Action, dec.Reason = ActionRun, "it has not run yet"
+	case h.last.ContentKey == dec.ContentKey:
+		dec.Action, dec.Reason = ActionRun, "its last run did not get to start"
 	default:
 		return d.changed(ctx, dec, h, sch)
 	}
@@ -210,8 +212,10 @@ func (dec *decision) resume(h history) {
 		dec.Reason = "its last run was cancelled"
 	case r.Status == pipelines.StatusFailed && r.Error != "":
 		dec.Reason = "its last run failed: " + firstLine(r.Error)
+	case h.live == Alive:
+		dec.Reason = "its last run works still and is followed"
 	default:
-		dec.Reason = "its last run was interrupted, or works still and is adopted"
+		dec.Reason = "its last run was interrupted"
 	}
 }
 

@@ -176,4 +176,9 @@ func TestDataChangedSincePlan(t *testing.T) {
 	if res.Steps[0].Cause != pipelines.CauseData || !strings.Contains(err.Error(), "changed since the plan was made") || h.exec.started() != 0 {
 		t.Errorf("error %v after %d attempts", err, h.exec.started())
 	}
+	// Such a run never started: it is not continued.
+	h.data.report.Fingerprint = "sha256:d1"
+	if got := h.step(h.pipeline(train("a")), "train.a"); got.Action != runner.ActionRun || got.Reason != "its last run did not get to start" {
+		t.Errorf("planned %s: %s", got.Action, got.Reason)
+	}
 }

@@ -19,6 +19,7 @@ type history struct {
 	filesGone   bool                  // the files of reusable are not on this machine
 	interrupted *pipelines.Run        // not completed, with the same content key, at the address
 	nextAttempt int                   // of interrupted
+	live        Liveness              // of its open attempt; "" = it has none, or it cannot be told
 }
 
 func (d *decider) history(ctx context.Context, dec *decision) (history, error) {
@@ -43,14 +44,29 @@ func (d *decider) history(ctx context.Context, dec *decision) (history, error) {
 	if i := slices.IndexFunc(here, func(r pipelines.Run) bool {
 		return r.ContentKey == dec.ContentKey && r.Status != pipelines.StatusCompleted && r.Status != pipelines.StatusSkipped
 	}); i >= 0 && !completedSince(here[:i], dec.ContentKey) {
-		h.interrupted = &here[i]
-		attempts, err := d.p.Store.Attempts(ctx, here[i].ID)
-		if err != nil {
+		if err := d.interrupted(ctx, &h, &here[i], dec.exec); err != nil {
 			return h, err
 		}
-		h.nextAttempt = nextAttempt(attempts)
 	}
 	return h, d.reusable(ctx, &h, dec.ContentKey)
+}
+
+// interrupted looks at a run that has not completed. One that never had an
+// attempt is nothing to go on from.
+func (d *decider) interrupted(ctx context.Context, h *history, run *pipelines.Run, cfg pipelines.ExecutorConfig) error {
+	attempts, err := d.p.Store.Attempts(ctx, run.ID)
+	if err != nil || len(attempts) == 0 {
+		return err
+	}
+	h.interrupted, h.nextAttempt = run, nextAttempt(attempts)
+	for _, at := range attempts {
+		if exec, err := d.p.Executor(cfg); err == nil && !at.Status.Ended() {
+			if live, err := exec.Probe(ctx, at); err == nil { // apply asks again, and waits for an answer
+				h.live = live
+			}
+		}
+	}
+	return nil
 }
 
 // last finds the run to compare with and the checkpoint to go on from.

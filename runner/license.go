@@ -11,7 +11,7 @@ import (
 func licenses(spec pipelines.Spec, a adapters.Adapter) []string {
 	var out []string
 	add := func(l string) {
-		if l != "" && (len(out) == 0 || out[0] != l) {
+		if l != "" && (len(out) == 0 || !strings.EqualFold(out[0], l)) {
 			out = append(out, l)
 		}
 	}

@@ -38,8 +38,22 @@ func makeTask(dec *decision, run pipelines.Run, n int) pipelines.Task {
 	}
 	if dec.spec.Train != nil {
 		t.Train = makeTrain(dec)
+		t.Train.Device = concrete(t.Train.Device, dec.Device)
+	}
+	if t.Evaluate != nil {
+		e := *t.Evaluate
+		e.Device = concrete(e.Device, dec.Device)
+		t.Evaluate = &e
 	}
 	return t
+}
+
+// concrete replaces "auto" by the class of device that the content key counts.
+func concrete(device, class string) string {
+	if device == "" || device == "auto" {
+		return class
+	}
+	return device
 }
 
 func makeTrain(dec *decision) *pipelines.TaskTrain {

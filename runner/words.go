@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/trainwright/trainwright/pipelines"
 )
@@ -81,4 +83,23 @@ func plainNumber(v any) any {
 		return out
 	}
 	return v
+}
+
+// sentence is an error's text as a sentence of its own.
+func sentence(err error) string {
+	s := err.Error()
+	r, n := utf8.DecodeRuneInString(s)
+	s = string(unicode.ToUpper(r)) + s[n:]
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}
+
+// fate says in words how a step ended that did not complete.
+func fate(s pipelines.Status) string {
+	if s == pipelines.StatusFailed {
+		return "failed"
+	}
+	return "was " + string(s)
 }
