@@ -8,8 +8,7 @@ import "github.com/trainwright/trainwright/engine/graph"
 //	dw[k, c, i, j] = sum over n, h, w of dy[n, k, h, w] * x[n, c, h+i-pad, w+j-pad].
 //
 // x is shifted by its columns and dy by its rows, so that each is copied r
-// times instead of one of them r*s times, and one matrix product makes all
-// r*s results.
+// times instead of one of them r*s times.
 
 func lowerConvGradWeight(l *lowerer, n graph.Node) {
 	a, _ := n.Attr.(graph.ConvGradAttrs)
@@ -72,24 +71,70 @@ func (l *lowerer) shiftedProduct(x, dy string, c conv) string {
 	if !batched {
 		x, dy, lead = l.transpose(x, 1, 0, 2, 3), l.transpose(dy, 1, 0, 2, 3), 0
 	}
-	rows := c.ho
-	if c.r > 1 {
-		x = l.padImage(x, 0, c.pad, 0, c.pad)
-		border := c.r - 1 - c.pad
-		dy = l.padImage(dy, border, 0, border, 0)
-		rows = c.h
-		var xs, dys []string
-		for i := range c.r {
-			xs = append(xs, l.slice(x, []int{3}, []int{i}, []int{i + c.wo}, nil))
-			dys = append(dys, l.slice(dy, []int{2}, []int{c.r - 1 - i}, []int{c.r - 1 - i + rows}, nil))
+	if c.c*(c.r-1) < c.k { // few channels: copying x r*s times is the least
+		return l.allShifts(x, dy, c, lead)
+	}
+	xs, dys := l.shifts(x, dy, c)
+	parts := 1   // of dy in one product
+	if batched { // as measured; without a batch, the copies of dy cost more than they save
+		dys, parts = []string{l.concat(lead, dys...)}, c.r
+	}
+	area := c.h * c.wo
+	for i := range xs {
+		xs[i] = l.reshapeRows(xs[i], c.n, c.c, area, batched)
+	}
+	var rows []string
+	for _, d := range dys {
+		d = l.reshapeRows(d, c.n, parts*c.k, area, batched)
+		var row []string
+		for _, shifted := range xs {
+			row = append(row, l.product(d, shifted, batched))
 		}
-		x, dy = l.concat(lead, xs...), l.concat(lead, dys...)
+		rows = append(rows, l.concat(1, row...))
 	}
+	return l.concat(0, rows...)
+}
+
+// shifts returns x shifted by each column of the kernel, and dy by each row,
+// with as many columns as dy and as many rows as x.
+func (l *lowerer) shifts(x, dy string, c conv) (xs, dys []string) {
+	for i := range c.r {
+		left, top := c.pad-i, i-c.pad
+		xs = append(xs, l.padImage(x, 0, left, 0, c.wo-c.w-left))
+		dys = append(dys, l.padImage(dy, top, 0, c.h-c.ho-top, 0))
+	}
+	return xs, dys
+}
+
+// allShifts is shiftedProduct with x shifted by rows and columns.
+func (l *lowerer) allShifts(x, dy string, c conv, lead int) string {
+	x = l.padImage(x, c.pad, c.pad, c.pad, c.pad)
+	var cols []string
+	for i := range c.r {
+		for j := range c.s {
+			cols = append(cols, l.window(x, i, j, c))
+		}
+	}
+	batched := lead == 1
+	area := c.ho * c.wo
+	dw := l.product(l.reshapeRows(dy, c.n, c.k, area, batched), l.reshapeRows(l.concat(lead, cols...), c.n, c.r*c.s*c.c, area, batched), batched)
+	dw = l.transpose(l.reshape(dw, c.k, c.r, c.s, c.c), 1, 0, 2, 3)
+	return l.reshape(dw, c.r*c.k, c.s*c.c)
+}
+
+func (l *lowerer) reshapeRows(x string, n, rows, area int, batched bool) string {
 	if batched {
-		dw := l.batchMatMul(l.reshape(dy, c.n, c.r*c.k, rows*c.wo), l.reshape(x, c.n, c.s*c.c, rows*c.wo), false, true)
-		return l.reduceSum(dw, false, 0)
+		return l.reshape(x, n, rows, area)
 	}
-	return l.gemm(l.reshape(dy, c.r*c.k, -1), l.reshape(x, c.s*c.c, -1), false, true)
+	return l.reshape(x, rows, n*area)
+}
+
+// product multiplies rows of dy with rows of x; a batch is added up.
+func (l *lowerer) product(dy, x string, batched bool) string {
+	if batched {
+		return l.reduceSum(l.batchMatMul(dy, x, false, true), false, 0)
+	}
+	return l.gemm(dy, x, false, true)
 }
 
 // batched reports whether one product an image and a sum over the images beat
@@ -121,16 +166,52 @@ func (l *lowerer) window(x string, i, j int, c conv) string {
 	return l.slice(x, []int{2, 3}, []int{i, j}, []int{i + (c.ho-1)*c.stride + 1, j + (c.wo-1)*c.stride + 1}, steps)
 }
 
-// gradDepthwise multiplies, for each channel, the windows with dy.
+// gradDepthwise multiplies, for each channel, the shifts of x with those of dy.
 func (l *lowerer) gradDepthwise(x, dy string, c conv) string {
-	x = l.transpose(l.padImage(x, c.pad, c.pad, c.pad, c.pad), 1, 0, 2, 3)
+	x, dy = l.transpose(x, 1, 0, 2, 3), l.transpose(dy, 1, 0, 2, 3)
+	if c.r != c.s || c.stride > 2 || c.pad >= c.r {
+		return l.gradDepthwiseColumns(x, dy, c)
+	}
+	if c.stride == 1 {
+		return l.reshape(l.channelProducts(x, dy, c, 1), c.c, 1, c.r, c.s)
+	}
+	// Stride 2 is stride 1 on the four phases of the image.
+	k := (c.r + 1) / 2
+	q := c
+	q.r, q.s, q.stride, q.pad = k, k, 1, 0
+	q.h, q.w = c.ho+k-1, c.wo+k-1
+	x = l.padImage(x, c.pad, c.pad, 2*q.h-c.h-c.pad, 2*q.w-c.w-c.pad)
+	x = l.op("SpaceToDepth", []string{x}, attr("blocksize", int64(2)))
+	dw := l.reshape(l.channelProducts(x, dy, q, 4), c.c, k, k, 2, 2)
+	dw = l.reshape(l.transpose(dw, 0, 1, 3, 2, 4), c.c, 1, 2*k, 2*k)
+	if 2*k == c.r {
+		return dw
+	}
+	return l.slice(dw, []int{2, 3}, []int{0, 0}, []int{c.r, c.s}, nil)
+}
+
+// channelProducts returns [c, r, s*phases] for x [c, phases*n, h, w] and dy
+// [c, n, ho, wo].
+func (l *lowerer) channelProducts(x, dy string, c conv, phases int) string {
+	xs, dys := l.shifts(x, dy, c)
+	area := c.n * c.h * c.wo
+	for i := range xs {
+		xs[i] = l.reshape(xs[i], c.c, phases, area)
+		dys[i] = l.reshape(dys[i], c.c, 1, area)
+	}
+	return l.batchMatMul(l.concat(1, dys...), l.concat(1, xs...), false, true)
+}
+
+// gradDepthwiseColumns copies x once for each element of the kernel.
+func (l *lowerer) gradDepthwiseColumns(x, dy string, c conv) string {
+	x = l.padImage(x, c.pad, c.pad, c.pad, c.pad)
 	var cols []string
 	for i := range c.r {
 		for j := range c.s {
 			cols = append(cols, l.reshape(l.window(x, i, j, c), c.c, 1, c.n*c.ho*c.wo))
 		}
 	}
-	rows := l.reshape(l.transpose(dy, 1, 0, 2, 3), c.c, c.n*c.ho*c.wo, 1)
+	rows := l.reshape(dy, c.c, c.n*c.ho*c.wo, 1)
 	return l.reshape(l.call("MatMul", l.concat(1, cols...), rows), c.c, 1, c.r, c.s)
 }
 

@@ -15,9 +15,10 @@ type rule func(l *lowerer, n graph.Node)
 // lowerer collects the ONNX nodes of one model. Its methods return the names
 // of ONNX values; the first error sticks.
 type lowerer struct {
-	g     *graph.Graph
-	o     Options
-	scope string
+	g        *graph.Graph
+	provider Provider
+	o        Options
+	scope    string
 
 	nodes []*onnx.NodeProto
 	inits []*onnx.TensorProto
@@ -31,8 +32,8 @@ type lowerer struct {
 	err   error
 }
 
-func newLowerer(g *graph.Graph, o Options) *lowerer {
-	return &lowerer{g: g, o: o, types: map[string]graph.DType{}, made: map[string]bool{}, seen: map[string][]string{},
+func newLowerer(g *graph.Graph, provider Provider, o Options) *lowerer {
+	return &lowerer{g: g, provider: provider, o: o, types: map[string]graph.DType{}, made: map[string]bool{}, seen: map[string][]string{},
 		names: map[graph.Value]string{}, halfs: map[graph.Value]string{}, users: map[graph.Value][]int{}}
 }
 

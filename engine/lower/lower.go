@@ -62,7 +62,7 @@ func Model(g *graph.Graph, provider Provider, o Options) (*onnx.ModelProto, erro
 	if err != nil {
 		return nil, fmt.Errorf("lower graph %s: %w", g.Name(), err)
 	}
-	l := newLowerer(g, o)
+	l := newLowerer(g, provider, o)
 	for _, i := range l.live() {
 		n := g.Nodes()[i]
 		rule := rules[n.Op]

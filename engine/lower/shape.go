@@ -1,6 +1,7 @@
 package lower
 
 import (
+	"math"
 	"slices"
 
 	"github.com/trainwright/trainwright/engine/graph"
@@ -31,12 +32,43 @@ func (l *lowerer) slice(x string, axes, starts, ends, steps []int) string {
 	return l.call("Slice", in...)
 }
 
-// pad adds zeros; before and after have one entry an axis and may be negative to crop.
+// pad adds zeros; before and after have one entry an axis and may be negative
+// to crop.
 func (l *lowerer) pad(x string, before, after []int) string {
-	if !slices.ContainsFunc(slices.Concat(before, after), func(n int) bool { return n != 0 }) {
+	all := slices.Concat(before, after)
+	if !slices.ContainsFunc(all, func(n int) bool { return n != 0 }) {
 		return x
 	}
-	return l.call("Pad", x, l.ints(slices.Concat(before, after)...))
+	if l.provider != CPU && slices.Min(all) < 0 { // a negative pad is tested there only
+		x = l.crops(x, before, after)
+		before, after = atLeastZero(before), atLeastZero(after)
+		return l.pad(x, before, after)
+	}
+	return l.call("Pad", x, l.ints(all...))
+}
+
+// crops cuts what negative pads take away.
+func (l *lowerer) crops(x string, before, after []int) string {
+	var axes, starts, ends []int
+	for i := range before {
+		if before[i] >= 0 && after[i] >= 0 {
+			continue
+		}
+		end := math.MaxInt32
+		if after[i] < 0 {
+			end = after[i]
+		}
+		axes, starts, ends = append(axes, i), append(starts, max(-before[i], 0)), append(ends, end)
+	}
+	return l.slice(x, axes, starts, ends, nil)
+}
+
+func atLeastZero(v []int) []int {
+	out := make([]int, len(v))
+	for i, n := range v {
+		out[i] = max(n, 0)
+	}
+	return out
 }
 
 // padImage pads the last two of four axes.
