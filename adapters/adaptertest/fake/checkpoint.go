@@ -75,7 +75,7 @@ func save(dir, name string, s *state, metrics map[string]float64, complete bool)
 	}
 	path := filepath.Join(dir, name)
 	// One of that name was left by an attempt that went on from before it.
-	if err := os.RemoveAll(path); err != nil {
+	if err := discard(path); err != nil {
 		return none, err
 	}
 	if err := os.Rename(tmp, path); err != nil {
@@ -187,11 +187,27 @@ func retain(dir string, p pipelines.CheckpointPolicy) error {
 	for _, e := range entries {
 		n, ok := epochOf(e.Name())
 		forGood := ok && p.KeepEvery > 0 && n%p.KeepEvery == 0
-		if e.IsDir() && !keep[e.Name()] && !forGood {
+		switch {
+		case !e.IsDir() || keep[e.Name()] || forGood:
+		case strings.HasPrefix(e.Name(), "."): // left by a crash
 			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		default:
+			err = errors.Join(err, discard(filepath.Join(dir, e.Name())))
 		}
 	}
 	return err
+}
+
+// discard removes a checkpoint so that at no moment half of it is seen.
+func discard(path string) error {
+	hidden := filepath.Join(filepath.Dir(path), ".old."+filepath.Base(path))
+	if err := os.RemoveAll(hidden); err != nil {
+		return err
+	}
+	if err := os.Rename(path, hidden); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(hidden)
 }
 
 func epochOf(name string) (n int, ok bool) {
