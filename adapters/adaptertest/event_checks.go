@@ -2,6 +2,7 @@ package adaptertest
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -60,7 +61,8 @@ func checkEvents(p *probe) {
 // that never go back.
 func (p *probe) checkOrder(task pipelines.Task, a attemptEnd) {
 	var applied, resumed bool
-	step := int64(0)
+	step, from := int64(0), int64(0)
+	validated := map[int]bool{}
 	for i, e := range a.events {
 		if e.Seq != int64(i+1) || e.Attempt != task.Attempt {
 			p.fatalf("event %d has seq %d and attempt %d", i+1, e.Seq, e.Attempt)
@@ -79,13 +81,17 @@ func (p *probe) checkOrder(task pipelines.Task, a attemptEnd) {
 			if !applied || resumed {
 				p.errorf("resumed came before config_applied, or twice")
 			}
-			resumed, step = true, e.Resumed.GlobalStep
+			resumed, step, from = true, e.Resumed.GlobalStep, e.Resumed.GlobalStep
 		case e.Metrics != nil:
 			at = e.Metrics.GlobalStep
 		case e.Validation != nil:
 			at = e.Validation.GlobalStep
+			validated[e.Validation.Epoch] = true
 		case e.Checkpoint != nil:
 			at = e.Checkpoint.GlobalStep
+			if name := fmt.Sprintf("epoch_%d", e.Checkpoint.Epoch); e.Checkpoint.Name == name && at > from && !validated[e.Checkpoint.Epoch] {
+				p.errorf("checkpoint %s comes before the validation of its epoch: an attempt that resumed from it would never report that", name)
+			}
 		case e.Result != nil && i != len(a.events)-1:
 			p.errorf("%d events follow the result", len(a.events)-1-i)
 		}

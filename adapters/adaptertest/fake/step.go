@@ -77,6 +77,12 @@ func (t *trainer) train(ctx context.Context) error {
 			return err
 		}
 	}
+	if own, err := filepath.EvalSymlinks(t.dir); resumed && err == nil && filepath.Dir(from.Path) == own {
+		// The attempt that wrote it may have died before it could tell.
+		if err := t.announce(from, t.state.BestPath == from.Name); err != nil {
+			return err
+		}
+	}
 	return t.run(ctx)
 }
 

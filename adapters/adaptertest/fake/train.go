@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 
 	"crypto/sha256"
@@ -184,12 +185,14 @@ func (t *trainer) endEpoch() error {
 		value := t.last[tr.Monitor]
 		s.Best, s.BestPath = &value, fmt.Sprintf("epoch_%d", s.Epoch)
 	}
-	c, err := save(t.dir, fmt.Sprintf("epoch_%d", s.Epoch), s, t.last, true)
-	if err != nil {
+	// An attempt that goes on from a checkpoint does not repeat what came before
+	// it, so all that must be in the spool before the checkpoint has its name.
+	v.CheckpointPath = filepath.Join(t.dir, fmt.Sprintf("epoch_%d", s.Epoch))
+	if err := t.emit(pipelines.Event{Validation: &v}); err != nil {
 		return err
 	}
-	v.CheckpointPath = c.Path
-	if err := t.emit(pipelines.Event{Validation: &v}); err != nil {
+	c, err := save(t.dir, filepath.Base(v.CheckpointPath), s, t.last, true)
+	if err != nil {
 		return err
 	}
 	return t.announce(c, better)
