@@ -27,11 +27,17 @@ type finding struct {
 }
 
 func newDoctorCmd(a *app) *cobra.Command {
-	return describe(&cobra.Command{
+	var fetch bool
+	c := describe(&cobra.Command{
 		Use:   "doctor",
 		Short: "Look whether this machine can train, and say what is missing",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, args []string) error {
+			if fetch {
+				if _, err := a.fetchORT(c.Context()); err != nil {
+					return err
+				}
+			}
 			findings := a.diagnose(c.Context())
 			missing := false
 			for _, f := range findings {
@@ -48,6 +54,8 @@ Looks at what native training needs (the ONNX Runtime library, processor,
 memory, disk, cache) and at what only some things need (python3 with pip, git,
 a GPU). What is missing is explained, with what to do. Exits with 1 when native
 training would not start.`)
+	c.Flags().BoolVar(&fetch, "fetch", false, "obtain the ONNX Runtime library first, as init does")
+	return c
 }
 
 func (a *app) diagnose(ctx context.Context) []finding {

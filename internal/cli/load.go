@@ -29,7 +29,7 @@ func (a *app) options(f pipelineFlags) hclspec.Options {
 	for i, name := range f.varFiles {
 		files[i] = a.path(name)
 	}
-	return hclspec.Options{Vars: f.vars, VarFiles: files, Environ: a.getenv, Catalog: catalog{a.Adapters}, Version: version}
+	return hclspec.Options{Vars: f.vars, VarFiles: files, Environ: a.getenv, Catalog: catalog{a.Adapters}, Version: languageVersion()}
 }
 
 // load reads the pipeline at path under the watchdog and remembers its

@@ -66,6 +66,6 @@ func (a *app) open(ctx context.Context, p *pipelines.Pipeline, f storeFlags) (*s
 		Planner: runner.Planner{
 			Store: store, Adapters: a.Adapters, Datasets: newDatasets(), Executor: executorFactory(a), GPUs: countGPUs(), Now: a.Now,
 		},
-		Dir: place.dir, Version: version,
+		Dir: place.dir, Version: Version,
 	}}, nil
 }

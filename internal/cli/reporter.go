@@ -61,7 +61,7 @@ func (r *reporter) write(runID string) (string, error) {
 			}
 		}
 	}
-	d.Version, d.Now = version, r.app.Now()
+	d.Version, d.Now = Version, r.app.Now()
 	path := filepath.Join(run.Dir, reportName)
 	return path, report.Write(path, d)
 }

@@ -18,7 +18,7 @@ func newRoot(a *app) *cobra.Command {
 		Long: `runner checks, plans and applies Trainwright pipelines: HCL files that name a
 model, a dataset and how to train. See what would happen with plan, make it
 happen with apply.`,
-		Version:           version,
+		Version:           Version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
@@ -59,6 +59,7 @@ happen with apply.`,
 		newLogsCmd(a),
 		newCancelCmd(a),
 		newResumeCmd(a),
+		newPredictCmd(a),
 		newForceUnlockCmd(a),
 	)
 	add("look",

@@ -51,7 +51,7 @@ func execute(ctx context.Context, root *cobra.Command) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = pipelines.Errorf(pipelines.CodeInternal,
-				"this is a defect in runner %s: %v\nPlease report it with the command line, the files and this trace:\n%s", version, p, debug.Stack())
+				"this is a defect in runner %s: %v\nPlease report it with the command line, the files and this trace:\n%s", Version, p, debug.Stack())
 		}
 	}()
 	return root.ExecuteContext(ctx)

@@ -59,6 +59,6 @@ func stepsWithRuns(known []string) string {
 func (a *app) watcher(store runner.Store, place storePlace) *runner.Applier {
 	return &runner.Applier{
 		Planner: runner.Planner{Store: store, Adapters: a.Adapters, Executor: executorFactory(a), Now: a.Now},
-		Dir:     place.dir, Version: version,
+		Dir:     place.dir, Version: Version,
 	}
 }

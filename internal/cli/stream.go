@@ -22,7 +22,7 @@ func (a *app) startStream() {
 		return
 	}
 	a.streamed = true
-	if err := a.writeLine(streamVersion{"version", runner.NoticeVersion, version}); err != nil {
+	if err := a.writeLine(streamVersion{"version", runner.NoticeVersion, Version}); err != nil {
 		a.log.Error("writing JSON", "error", err)
 	}
 }

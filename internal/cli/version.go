@@ -5,12 +5,23 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// version of this release; content keys and results do not depend on it.
-const version = "0.1.0"
+// Version of this build, which the linker may set; content keys and results do not depend on it.
+var Version = "0.1.0"
+
+// languageVersion is what required_version is compared with: a build between
+// releases fits every constraint.
+func languageVersion() string {
+	v := strings.TrimPrefix(Version, "v")
+	if v == "" || v[0] < '0' || v[0] > '9' || !strings.Contains(v, ".") {
+		return "dev"
+	}
+	return v
+}
 
 // versionInfo is what `runner version --json` writes.
 type versionInfo struct {
@@ -39,7 +50,7 @@ func newVersionCmd(a *app) *cobra.Command {
 }
 
 func buildVersion() versionInfo {
-	v := versionInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v := versionInfo{Version: Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			switch s.Key {
