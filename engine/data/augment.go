@@ -126,6 +126,17 @@ func sampleBilinear(dst, pix []byte, size, sx, sy int) {
 		return
 	}
 	fx, fy := sx>>8&255, sy>>8&255
+	const half = 1 << 15
+	if x >= 0 && y >= 0 && x < size-1 && y < size-1 { // all four neighbours lie inside
+		at := 3 * (y*size + x)
+		upper, lower := pix[at:at+6:at+6], pix[at+3*size:at+3*size+6:at+3*size+6]
+		for c := range 3 {
+			above := int(upper[c])*(256-fx) + int(upper[c+3])*fx
+			below := int(lower[c])*(256-fx) + int(lower[c+3])*fx
+			dst[c] = byte((above*(256-fy) + below*fy + half) >> 16)
+		}
+		return
+	}
 	weights := [4]int{(256 - fx) * (256 - fy), fx * (256 - fy), (256 - fx) * fy, fx * fy}
 	var r, g, b int
 	for i, w := range weights {
@@ -138,6 +149,5 @@ func sampleBilinear(dst, pix []byte, size, sx, sy int) {
 		g += w * int(p[1])
 		b += w * int(p[2])
 	}
-	const half = 1 << 15
 	dst[0], dst[1], dst[2] = byte((r+half)>>16), byte((g+half)>>16), byte((b+half)>>16)
 }
