@@ -130,17 +130,14 @@ func (p *painter) blur(sigma float64) {
 	pass(p.cover, p.tmp, p.size, 1)
 }
 
-// colors picks two colours that differ in lightness by 90 or more.
+// colors picks a tinted light ground and a tinted dark ink. Where colours vary
+// much more than shapes do, light on dark included, a small network needs
+// several epochs more to look past them.
 func colors(random *rng.Stream) (ground, ink color) {
-	pick := func() color {
-		return color{random.Uniform(0, 255), random.Uniform(0, 255), random.Uniform(0, 255)}
+	light, dark := random.Uniform(170, 245), random.Uniform(10, 85)
+	for i := range ground {
+		ground[i] = light + random.Uniform(-40, 40)
+		ink[i] = dark + random.Uniform(-40, 40)
 	}
-	for {
-		ground, ink = pick(), pick()
-		if math.Abs(ground.lightness()-ink.lightness()) >= 90 {
-			return ground, ink
-		}
-	}
+	return ground, ink
 }
-
-func (c color) lightness() float64 { return 0.299*c[0] + 0.587*c[1] + 0.114*c[2] }
