@@ -295,6 +295,8 @@ func TestProblemsAreNamed(t *testing.T) {
 		{"fractions", pipelines.DatasetSpec{Name: "pets", Path: flat, Split: &pipelines.Split{Train: 0.9, Val: 0.3}}, datasets.BadSplit, "1.2"},
 		{"later format", pipelines.DatasetSpec{Name: "pets", Format: "coco", Path: ok}, datasets.Unavailable, "not available in this version"},
 		{"unknown format", pipelines.DatasetSpec{Name: "pets", Format: "imagefoldr", Path: ok}, datasets.Unavailable, `did you mean "imagefolder"`},
+		{"transforms", pipelines.DatasetSpec{Name: "pets", Path: ok, Transforms: map[string]any{"flip": true}}, datasets.Unavailable, "transforms"},
+		{"links in a circle", imagefolder(circle(t)), datasets.Unreadable, "a link to a folder above"},
 		{"bucket", imagefolder("s3://bucket/pets"), datasets.Unavailable, "s3://"},
 	}
 	for _, tt := range tests {

@@ -13,6 +13,7 @@ const (
 	NotFound     Kind = "not_found"     // the folder does not exist
 	NotAFolder   Kind = "not_a_folder"  // the path is a file
 	WrongFolder  Kind = "wrong_folder"  // the folder is not laid out as the format says
+	Unreadable   Kind = "unreadable"    // a folder in it cannot be read
 	NoImages     Kind = "no_images"     // nothing usable in it
 	OneClass     Kind = "one_class"     // fewer than two classes
 	EmptyClass   Kind = "empty_class"   // a class without usable training images

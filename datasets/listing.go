@@ -35,6 +35,9 @@ func newListing() *listing {
 // list finds the files of spec: of its union, of its paths, or by its format.
 func list(ctx context.Context, spec pipelines.DatasetSpec) (*listing, error) {
 	spec = absolute(spec)
+	if len(spec.Transforms) > 0 {
+		return nil, fault(Unavailable, spec, Error{}, "transforms is not available in this version; remove it (augmentation belongs into config { augmentation { … } } of train)")
+	}
 	if len(spec.Union) > 0 {
 		return listUnion(ctx, spec)
 	}
@@ -152,8 +155,11 @@ func (l *listing) addSplit(ctx context.Context, spec pipelines.DatasetSpec, root
 	l.folders[split] = classes
 	for _, class := range classes {
 		found, err := l.walk(ctx, root, class)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err != nil {
-			return err
+			return fault(Unreadable, spec, Error{Path: root, Split: split, Class: class}, "%w; check the folder and its permissions", err)
 		}
 		for _, f := range found {
 			f.class, f.split, f.rel = class, split, prefix+f.rel

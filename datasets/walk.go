@@ -17,9 +17,6 @@ import (
 // extensions of image files that are read, lower case.
 var extensions = []string{".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp"}
 
-// maxDepth of folders within a class; deeper can only be a cycle of links.
-const maxDepth = 32
-
 func isImageName(name string) bool {
 	return slices.Contains(extensions, strings.ToLower(path.Ext(name)))
 }
@@ -75,15 +72,22 @@ func isFolder(dir string, e fs.DirEntry) bool {
 // walk finds the image files under root/class, with rel set to class/…
 func (l *listing) walk(ctx context.Context, root, class string) ([]file, error) {
 	var found []file
-	var visit func(rel string, depth int) error
-	visit = func(rel string, depth int) error {
+	var visit func(rel string, above []fs.FileInfo) error
+	visit = func(rel string, above []fs.FileInfo) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		dir := filepath.Join(root, filepath.FromSlash(rel))
-		if depth > maxDepth {
-			return fmt.Errorf("%s: folders are nested more than %d deep, perhaps through a link to a parent", dir, maxDepth)
+		info, err := os.Stat(dir)
+		if err != nil {
+			return err
 		}
+		for _, a := range above {
+			if os.SameFile(a, info) {
+				return fmt.Errorf("%s is a link to a folder above itself", dir)
+			}
+		}
+		above = append(slices.Clip(above), info)
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			return err
@@ -93,7 +97,7 @@ func (l *listing) walk(ctx context.Context, root, class string) ([]file, error) 
 			switch {
 			case hidden(name):
 			case isFolder(dir, e):
-				if err := visit(path.Join(rel, name), depth+1); err != nil {
+				if err := visit(path.Join(rel, name), above); err != nil {
 					return err
 				}
 			case isImageName(name):
@@ -104,5 +108,5 @@ func (l *listing) walk(ctx context.Context, root, class string) ([]file, error) 
 		}
 		return nil
 	}
-	return found, visit(class, 0)
+	return found, visit(class, nil)
 }
