@@ -1,0 +1,46 @@
+"""Measures PyTorch's training step as bench/steps does the native one: one line of JSON."""
+import argparse
+import json
+import os
+import time
+
+import timm
+import torch
+import torch.nn.functional as F
+
+p = argparse.ArgumentParser()
+p.add_argument("--model", default="resnet18")
+p.add_argument("--size", type=int, default=224)
+p.add_argument("--batch", type=int, default=32)
+p.add_argument("--classes", type=int, default=100)
+p.add_argument("--optimizer", default="sgd")
+p.add_argument("--steps", type=int, default=8)
+p.add_argument("--threads", type=int, default=os.cpu_count())
+p.add_argument("--mode", choices=["contiguous", "channels_last", "compile"], default="contiguous")
+a = p.parse_args()
+
+torch.set_num_threads(a.threads)
+torch.manual_seed(1)
+start = time.perf_counter()
+layout = torch.channels_last if a.mode == "channels_last" else torch.contiguous_format
+model = timm.create_model(a.model, num_classes=a.classes).train().to(memory_format=layout)
+if a.optimizer == "sgd":
+    opt = torch.optim.SGD(model.parameters(), 1e-3, momentum=0.9)
+else:
+    opt = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[a.optimizer](model.parameters(), 1e-3)
+run = torch.compile(model) if a.mode == "compile" else model
+x = torch.randn(a.batch, 3, a.size, a.size).contiguous(memory_format=layout)
+y = torch.randint(0, a.classes, (a.batch,))
+took = []
+for step in range(a.steps + 2):
+    t = start if step == 0 else time.perf_counter()
+    opt.zero_grad(set_to_none=True)
+    loss = F.cross_entropy(run(x), y)
+    loss.backward()
+    opt.step()
+    value = loss.item()
+    took.append(time.perf_counter() - t)
+timed = sorted(took[2:])
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM:")) // 1024
+print(json.dumps({"side": "torch " + a.mode, "model": a.model, "best": a.batch / timed[0], "median": a.batch / timed[len(timed) // 2],
+                  "first_step_s": took[0], "peak_mb": peak, "loss": value}))
