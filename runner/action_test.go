@@ -253,3 +253,10 @@ func TestFilesGone(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestAddressList(t *testing.T) {
+	got := runner.AddressList([]pipelines.Address{`train.s["a=1"]`, "train.b", `train.s["a=2"]`, `train.c["x"]`})
+	if want := `train.s (2 instances), train.b, train.c["x"]`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

@@ -220,7 +220,7 @@ func (ap *applying) decide(ctx context.Context, s pipelines.Step) (decision, err
 		err = append(slices.Clone(dec.problems), dec.gates...).Err(pipelines.CodeCheckFailed)
 	}
 	if err == nil && dec.ContentKey == "" {
-		err = pipelines.Errorf(pipelines.CodeInternal, "%s still waits for %s after all it needs has completed", s.Address, addresses(dec.waitsFor()))
+		err = pipelines.Errorf(pipelines.CodeInternal, "%s still waits for %s after all it needs has completed", s.Address, AddressList(dec.waitsFor()))
 	}
 	if err == nil {
 		ap.tell(Notice{Type: NoticeStepDecided, Address: s.Address, Step: &dec.PlannedStep})

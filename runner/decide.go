@@ -174,7 +174,7 @@ func (d *decider) choose(ctx context.Context, dec *decision, inputs Inputs, sch 
 		dec.Action, dec.Reason = ActionRun, "it has not run yet"
 	case dec.ContentKey == "":
 		dec.Action = ActionDecideLater
-		dec.Reason = "decided after " + addresses(dec.waitsFor())
+		dec.Reason = "decided after " + AddressList(dec.waitsFor())
 	case h.reusable != nil && !d.anew[dec.Address]:
 		dec.reuse(h)
 	case h.interrupted != nil:

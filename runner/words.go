@@ -44,12 +44,26 @@ func changedFields(changes []Change) string {
 	return someOf(names, 4)
 }
 
-func addresses(list []pipelines.Address) string {
-	names := make([]string, len(list))
-	for i, a := range list {
-		names[i] = string(a)
+// AddressList names steps for people, the instances of one block together:
+// "train.a, train.search (4 instances)".
+func AddressList(list []pipelines.Address) string {
+	var blocks []string
+	instances := map[string][]pipelines.Address{}
+	for _, a := range list {
+		block, _, _ := strings.Cut(string(a), "[")
+		if instances[block] == nil {
+			blocks = append(blocks, block)
+		}
+		instances[block] = append(instances[block], a)
 	}
-	return someOf(names, 3)
+	for i, block := range blocks {
+		if of := instances[block]; len(of) == 1 {
+			blocks[i] = string(of[0])
+		} else {
+			blocks[i] = fmt.Sprintf("%s (%d instances)", block, len(of))
+		}
+	}
+	return someOf(blocks, 3)
 }
 
 func firstLine(s string) string {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
 )
 
 // Value writes a plain value as a user would write it in HCL; nil is "(none)".
@@ -70,14 +71,8 @@ func After(steps []pipelines.Address) string {
 	return "(known after " + Addresses(steps) + ")"
 }
 
-// Addresses joins addresses with commas.
-func Addresses(list []pipelines.Address) string {
-	names := make([]string, len(list))
-	for i, a := range list {
-		names[i] = string(a)
-	}
-	return strings.Join(names, ", ")
-}
+// Addresses names steps, the instances of one block together.
+func Addresses(list []pipelines.Address) string { return runner.AddressList(list) }
 
 // Count writes "1 step" or "2 steps".
 func Count(n int, noun string) string {
