@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -105,6 +106,9 @@ func (a *app) predict(ctx context.Context, f predictFlags, name string, args []s
 	return nil
 }
 
+// stepAddress tells an address (export.onnx) from a file of that name.
+var stepAddress = regexp.MustCompile(`^(train|evaluate|export|step)\.[^/]+$|\["`)
+
 // modelPath finds the model: a path, or what a run left.
 func (a *app) modelPath(ctx context.Context, f predictFlags, name string) (string, error) {
 	path := a.path(name)
@@ -113,7 +117,7 @@ func (a *app) modelPath(ctx context.Context, f predictFlags, name string) (strin
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return "", usagef("%w", err)
 	}
-	if strings.HasSuffix(name, ".onnx") || strings.ContainsRune(name, filepath.Separator) && !strings.ContainsRune(name, '"') {
+	if !stepAddress.MatchString(name) && (strings.HasSuffix(name, ".onnx") || strings.ContainsRune(name, filepath.Separator)) {
 		return "", pipelines.Errorf(pipelines.CodeNotFound, "there is no model at %s", path)
 	}
 	store, _, err := a.openExisting(ctx, a.path(f.dir), f.storeFlags)

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"fmt"
 
 	"os"
 	"os/exec"
@@ -14,6 +15,8 @@ import (
 	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/adapters/adaptertest/fake"
 	"github.com/trainwright/trainwright/adapters/native"
+	"github.com/trainwright/trainwright/adapters/native/step"
+	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/internal/cli"
 	"github.com/trainwright/trainwright/internal/golden"
 )
@@ -26,10 +29,12 @@ func TestMain(m *testing.M) {
 
 // runnerMain is cli.Main with the fake adapters beside the real ones.
 func runnerMain() int {
+	steps := fake.Steps()
+	steps[native.Name] = step.Run
 	return cli.Run(context.Background(), cli.Config{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(),
 		Adapters: append(adapters.Registry{native.Adapter{}}, fake.Registry()...),
-		Steps:    fake.Steps(),
+		Steps:    steps,
 		Now:      time.Now,
 	})
 }
@@ -37,7 +42,17 @@ func runnerMain() int {
 // TestScripts runs every testdata/script/*.txtar: the command as users meet it.
 // `go test ./internal/cli -update` rewrites their expectations.
 func TestScripts(t *testing.T) {
+	library, err := ort.Find() // in the real cache; scripts have one of their own
+	if err != nil {
+		library = ""
+	}
 	testscript.Run(t, testscript.Params{
+		Condition: func(cond string) (bool, error) {
+			if cond != "ort" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return library != "", nil
+		},
 		Dir:                 filepath.Join("testdata", "script"),
 		UpdateScripts:       golden.Update(),
 		RequireExplicitExec: true,
@@ -45,7 +60,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
-			env.Setenv("RUNNER_ORT_LIB", os.Getenv("RUNNER_ORT_LIB"))
+			env.Setenv("RUNNER_ORT_LIB", library)
 			runner, err := exec.LookPath("runner")
 			env.Setenv("RUNNER", runner)
 			return err

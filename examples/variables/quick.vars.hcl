@@ -1,0 +1,2 @@
+epochs = 2
+size   = 32

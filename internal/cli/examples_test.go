@@ -1,0 +1,51 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/trainwright/trainwright/adapters"
+	"github.com/trainwright/trainwright/adapters/native"
+	"github.com/trainwright/trainwright/internal/cli"
+)
+
+// run executes a command line in this process and returns what it wrote.
+func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = cli.Run(context.Background(), cli.Config{
+		Args: args, Stdin: bytes.NewReader(nil), Stdout: &out, Stderr: &errs, Env: os.Environ(),
+		Adapters: adapters.Registry{native.Adapter{}}, Now: time.Now,
+	})
+	return code, out.String(), errs.String()
+}
+
+// Every example is valid, formatted, and can be planned on the sample images.
+func TestExamples(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	if code, _, stderr := run(t, "dataset", "sample", "glyphs", data, "--per-class=20", "--val-per-class=4"); code != 0 {
+		t.Fatal(stderr)
+	}
+	dirs, err := filepath.Glob("../../examples/*")
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, dir := range dirs {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			if code, _, stderr := run(t, "validate", dir); code != 0 {
+				t.Errorf("validate: %s", stderr)
+			}
+			if code, stdout, _ := run(t, "fmt", "--check", "--diff", dir); code != 0 {
+				t.Errorf("fmt: %s", stdout)
+			}
+			state := filepath.Join(t.TempDir(), "state.db")
+			if code, stdout, stderr := run(t, "plan", "--var=data="+data, "--store="+state, dir); code != 0 {
+				t.Errorf("plan: %s%s", stdout, stderr)
+			}
+		})
+	}
+}
