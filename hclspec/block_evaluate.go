@@ -81,7 +81,8 @@ func (m *module) checkpointModels(b *block) []string {
 			}
 		}
 		for _, address := range models {
-			if name, ok := strings.CutPrefix(address, "model."); ok && !slices.Contains(names, name) {
+			name, ok := strings.CutPrefix(address, "model.")
+			if n := m.nodes[address]; ok && n != nil && !n.circular && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}

@@ -41,6 +41,22 @@ func topLevelSpec(name string) *blockSpec {
 // homeOf finds the block that takes an argument or block of that name: first
 // nested in from, then anywhere in the language, then in adapters' config.
 func (m *module) homeOf(name string, from *blockSpec) string {
+	key := home{name, from}
+	found, ok := m.homes[key]
+	if !ok {
+		found = m.findHome(name, from)
+		m.homes[key] = found
+	}
+	return found
+}
+
+// home is a question that homeOf has answered.
+type home struct {
+	name string
+	from *blockSpec
+}
+
+func (m *module) findHome(name string, from *blockSpec) string {
 	if from != nil {
 		if path := findIn(from, name, nil); len(path) > 0 {
 			return strings.Join(path, ".")

@@ -145,6 +145,10 @@ func swells(name string, args []cty.Value) error {
 		if n > maxString {
 			return fmt.Errorf("join makes a string of more than %d bytes", maxString)
 		}
+	case "parseint":
+		if len(text(0)) > maxDigits {
+			return fmt.Errorf("parseint takes at most %d digits", maxDigits)
+		}
 	case "setproduct":
 		n := 1
 		for _, a := range args {

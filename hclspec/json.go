@@ -72,7 +72,9 @@ func NewReport(files Files, diags hcl.Diagnostics) Report {
 		}
 		if d.Subject != nil && d.Subject.Filename != "" {
 			out.Range = &JSONRange{Filename: d.Subject.Filename, Start: JSONPos(d.Subject.Start), End: JSONPos(d.Subject.End)}
-			out.Snippet = snippet(files[d.Subject.Filename], *d.Subject)
+			if out.Snippet = snippet(files[d.Subject.Filename], *d.Subject); out.Snippet != nil {
+				out.Snippet.Values = values(d)
+			}
 		}
 		r.Diagnostics = append(r.Diagnostics, out)
 	}
@@ -107,7 +109,7 @@ func snippet(file *hcl.File, r hcl.Range) *Snippet {
 		HighlightEndOffset:   min(r.End.Byte, to) - from,
 		Values:               []Value{},
 	}
-	if context := hcled.ContextString(file, r.Start.Byte-1); context != "" {
+	if context := hcled.ContextString(file, r.Start.Byte); context != "" {
 		out.Context = &context
 	}
 	return out

@@ -2,6 +2,7 @@ package hclspec
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 
 	"github.com/hashicorp/hcl/v2"
@@ -36,7 +37,7 @@ func Load(ctx context.Context, path string, opts Options) (p *pipelines.Pipeline
 		}
 	}
 	if m.diags.HasErrors() { // half a file would only make up follow-up errors
-		return nil, files, m.diags
+		return nil, files, distinct(m.diags)
 	}
 	for _, s := range src.files {
 		m.collect(files[s.Filename])
@@ -215,7 +216,10 @@ func (m *module) again(e *evaluator, n *node, i instance) instance {
 	return i
 }
 
-// distinct drops repeats: a matrix tells the same of every instance.
+const maxDiagnostics = 500
+
+// distinct drops repeats (a matrix tells the same of every instance) and cuts
+// a flood short.
 func distinct(diags hcl.Diagnostics) hcl.Diagnostics {
 	type key struct {
 		severity        hcl.DiagnosticSeverity
@@ -233,6 +237,14 @@ func distinct(diags hcl.Diagnostics) hcl.Diagnostics {
 			seen[k] = true
 			out = append(out, d)
 		}
+	}
+	if len(out) > maxDiagnostics {
+		severity := hcl.DiagWarning
+		if diags.HasErrors() {
+			severity = hcl.DiagError
+		}
+		out = append(out[:maxDiagnostics:maxDiagnostics], &hcl.Diagnostic{Severity: severity, Summary: "Too many problems",
+			Detail: fmt.Sprintf("%d more problems are not shown. Fix these first.", len(out)-maxDiagnostics)})
 	}
 	return out
 }

@@ -31,6 +31,7 @@ type module struct {
 
 	static    *evaluator // caches what depends on no step
 	broken    map[hcl.Range]bool
+	homes     map[home]string
 	instances int      // of all steps
 	forbidden []string // licences
 	diags     hcl.Diagnostics
@@ -64,7 +65,7 @@ func (n *node) stepKind() pipelines.Kind {
 }
 
 func newModule(dir string, opts Options, files Files) *module {
-	m := &module{dir: dir, opts: opts, files: files, budget: &budget{}, nodes: map[string]*node{}, inputs: map[string]*input{}, broken: map[hcl.Range]bool{}}
+	m := &module{dir: dir, opts: opts, files: files, budget: &budget{}, nodes: map[string]*node{}, inputs: map[string]*input{}, broken: map[hcl.Range]bool{}, homes: map[home]string{}}
 	m.functions = functions(m)
 	m.names = slices.Sorted(maps.Keys(m.functions))
 	m.static = &evaluator{m: m, cache: map[string]cty.Value{}, models: map[string]*modelDecl{}, datasets: map[string]*datasetDecl{}}

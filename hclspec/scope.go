@@ -81,6 +81,11 @@ func (s *scope) admit(v cty.Value, name, path string, at hcl.Range, w when) (cty
 }
 
 func addresses(list []pipelines.Address) string {
+	return join(addressStrings(list), "and")
+}
+
+// addressStrings shortens long lists.
+func addressStrings(list []pipelines.Address) []string {
 	words := make([]string, len(list))
 	for i, a := range list {
 		words[i] = string(a)
@@ -88,7 +93,7 @@ func addresses(list []pipelines.Address) string {
 	if len(words) > 4 {
 		words = append(words[:3], fmt.Sprintf("%d more", len(words)-3))
 	}
-	return join(words, "and")
+	return words
 }
 
 func join(words []string, conjunction string) string {
