@@ -29,15 +29,19 @@ type Config struct {
 	Now      func() time.Time
 }
 
+// patience is how long further signals are ignored after the first: programs
+// such as timeout(1) signal a process and its group, and mean it once.
+const patience = time.Second
+
 // Run executes one command line and returns its exit code. SIGINT and SIGTERM
-// end the context that commands work under; a second one ends the process.
+// end the context that commands work under; a later one ends the process.
 func Run(ctx context.Context, cfg Config) int {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // from then on a signal has its default action
+	context.AfterFunc(ctx, func() { time.AfterFunc(patience, stop) }) // from then on a signal has its default action
 
 	a := newApp(cfg)
 	root := newRoot(a)

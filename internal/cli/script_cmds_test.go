@@ -94,7 +94,8 @@ func cmdCode(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdInterrupted is `interrupted GLOB PROGRAM ARG...`: it starts the program,
-// waits for a file, sends SIGINT, and wants exit code 8.
+// waits for a file, sends SIGINT twice in a row (as programs do that signal a
+// process and its group), and wants exit code 8.
 func cmdInterrupted(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: interrupted GLOB PROGRAM ARG...")
@@ -104,7 +105,7 @@ glob=$1; shift
 "$@" & pid=$!
 i=0
 until ls $glob >/dev/null 2>&1; do i=$((i+1)); [ $i -gt 1000 ] && exit 99; sleep 0.02; done
-kill -INT $pid; wait $pid; code=$?
+kill -INT $pid; kill -INT $pid; wait $pid; code=$?
 [ $code = 8 ] || { echo "exit code $code, want 8"; exit 1; }
 `, "sh"}, args...)...))
 }
