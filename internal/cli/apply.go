@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -73,7 +74,7 @@ func (a *app) applyPlanFile(c *cobra.Command, path string, flags planFlags, how 
 	opts := a.options(flags.pipelineFlags)
 	opts.Sources, opts.Values = file.Sources, file.Variables
 	for _, v := range flags.vars {
-		if name, _, _ := strings.Cut(v, "="); !contains(file.Sensitive, name) {
+		if name, _, _ := strings.Cut(v, "="); !slices.Contains(file.Sensitive, name) {
 			return usagef("--var %s cannot be given with a plan file: only sensitive variables are given again", name)
 		}
 	}
@@ -94,15 +95,6 @@ func (a *app) applyPlanFile(c *cobra.Command, path string, flags planFlags, how 
 		return err
 	}
 	return a.apply(ctx, s, plan, how, "apply")
-}
-
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
 }
 
 // approve asks on the terminal; without one it fails.
@@ -138,6 +130,9 @@ type applyView interface {
 // apply runs a plan, shows it, writes the reports of its trainings.
 func (a *app) apply(ctx context.Context, s *session, plan *runner.Plan, how applyFlags, operation string) error {
 	s.applier.Grace = how.grace
+	if how.offline {
+		s.applier.Executor = executorFactory(append(slices.Clone(a.Env), "HF_HUB_OFFLINE=1"))
+	}
 	shown := a.newApplyView()
 	reports := &reporter{app: a, ctx: context.WithoutCancel(ctx), session: s, plan: plan}
 	commit, branch := gitCommit(ctx, s.pipeline.Dir)

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"reflect"
 
 	"github.com/spf13/cobra"
 
@@ -31,21 +34,28 @@ func newSampleGlyphsCmd(a *app) *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			dir := a.path(args[0])
+			for i, f := range o.Fonts {
+				o.Fonts[i] = a.path(f)
+			}
 			if !force {
+				if made, ok := readSampleMark(dir); ok && reflect.DeepEqual(made.Options, o) {
+					return a.show(made, func(w io.Writer) { fmt.Fprintf(w, "%s holds these images already.\n", dir) })
+				}
 				if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 					return pipelines.Errorf(pipelines.CodeConflict, "%s is not empty; --force writes into it all the same", dir)
 				} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 					return err
 				}
 			}
-			for i, f := range o.Fonts {
-				o.Fonts[i] = a.path(f)
-			}
 			n, err := glyphs.Write(c.Context(), dir, o)
 			if err != nil {
 				return err
 			}
-			return a.show(map[string]any{"path": dir, "images": n, "classes": o.Classes}, func(w io.Writer) {
+			made := sampleMark{Path: dir, Images: n, Options: o}
+			if err := made.write(); err != nil {
+				return err
+			}
+			return a.show(made, func(w io.Writer) {
 				fmt.Fprintf(w, "Wrote %d images of %d classes into %s.\nNext:\n\n    runner new %s\n", n, o.Classes, dir, args[0])
 			})
 		},
@@ -61,4 +71,31 @@ with the splits train and val. The same options make the same images.`)
 	f.StringArrayVar(&o.Fonts, "font", nil, "draw with the TrueType or OpenType `FILE` too; may be repeated")
 	f.BoolVar(&force, "force", false, "write into a folder that is not empty")
 	return c
+}
+
+// sampleMark remembers in the folder how it was made, so that making it again
+// is no error and no work.
+type sampleMark struct {
+	Path    string         `json:"path"`
+	Images  int            `json:"images"`
+	Options glyphs.Options `json:"options"`
+}
+
+const sampleMarkFile = ".glyphs.json"
+
+func readSampleMark(dir string) (m sampleMark, ok bool) {
+	text, err := os.ReadFile(filepath.Join(dir, sampleMarkFile))
+	if err != nil || json.Unmarshal(text, &m) != nil {
+		return m, false
+	}
+	m.Path = dir
+	return m, true
+}
+
+func (m sampleMark) write() error {
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(m.Path, sampleMarkFile), append(text, '\n'), 0o644)
 }

@@ -40,6 +40,7 @@ func (a *app) load(ctx context.Context, path string, opts hclspec.Options) (*pip
 	defer stop()
 	p, files, diags := hclspec.Load(ctx, path, opts)
 	maps.Copy(a.files, files)
+	a.hideVariables(p, opts.Vars)
 	if err := ctx.Err(); err != nil {
 		return nil, diags, err
 	}
@@ -77,6 +78,24 @@ func (a *app) hideSensitive() {
 	for name, value := range a.env {
 		if secretKey.MatchString(strings.TrimPrefix(name, "RUNNER_VAR_")) {
 			a.redactor.add(value)
+		}
+	}
+}
+
+// hideVariables remembers the values of sensitive variables.
+func (a *app) hideVariables(p *pipelines.Pipeline, given []string) {
+	if p == nil {
+		return
+	}
+	for name, v := range p.Variables {
+		if !v.Sensitive {
+			continue
+		}
+		a.redactor.add(a.env["RUNNER_VAR_"+name])
+		for _, kv := range given {
+			if key, value, _ := strings.Cut(kv, "="); key == name {
+				a.redactor.add(value)
+			}
 		}
 	}
 }

@@ -32,6 +32,7 @@ type applyFlags struct {
 	parallelism int
 	lockTimeout time.Duration
 	grace       time.Duration
+	offline     bool
 }
 
 func (f *applyFlags) register(c *cobra.Command) {
@@ -39,6 +40,7 @@ func (f *applyFlags) register(c *cobra.Command) {
 	c.Flags().BoolVar(&f.input, "input", true, "ask for what is missing; --input=false fails instead")
 	c.Flags().IntVar(&f.parallelism, "parallelism", 4, "run at most `N` steps at once")
 	c.Flags().DurationVar(&f.lockTimeout, "lock-timeout", 0, "wait up to `DURATION` (10s, 5m) for the state lock")
+	c.Flags().BoolVar(&f.offline, "offline", false, "download nothing: pretrained weights come from the cache, or it is an error")
 	c.Flags().DurationVar(&f.grace, "grace", time.Minute, "give a cancelled step `DURATION` to write its checkpoint")
 }
 
@@ -64,7 +66,7 @@ func (a *app) open(ctx context.Context, p *pipelines.Pipeline, f storeFlags) (*s
 	}
 	return &session{pipeline: p, store: store, applier: &runner.Applier{
 		Planner: runner.Planner{
-			Store: store, Adapters: a.Adapters, Datasets: newDatasets(), Executor: executorFactory(a), GPUs: countGPUs(), Now: a.Now,
+			Store: store, Adapters: a.Adapters, Datasets: newDatasets(), Executor: executorFactory(a.Env), GPUs: countGPUs(), Now: a.Now,
 		},
 		Dir: place.dir, Version: Version,
 	}}, nil

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,7 +36,7 @@ func findRun(ctx context.Context, store runner.Store, name string) (pipelines.Ru
 			run = r
 			found = append(found, r.ID)
 		}
-		if !contains(known, string(r.Address)) {
+		if !slices.Contains(known, string(r.Address)) {
 			known = append(known, string(r.Address))
 		}
 	}
@@ -58,7 +59,7 @@ func stepsWithRuns(known []string) string {
 // watcher is an applier for looking at runs and cancelling them; it plans nothing.
 func (a *app) watcher(store runner.Store, place storePlace) *runner.Applier {
 	return &runner.Applier{
-		Planner: runner.Planner{Store: store, Adapters: a.Adapters, Executor: executorFactory(a), Now: a.Now},
+		Planner: runner.Planner{Store: store, Adapters: a.Adapters, Executor: executorFactory(a.Env), Now: a.Now},
 		Dir:     place.dir, Version: Version,
 	}
 }

@@ -44,9 +44,10 @@ func userCache() (string, error) {
 	return filepath.Join(dir, "trainwright"), nil
 }
 
-// executorFactory makes the executor of a block; the zero config is this machine.
-func executorFactory(a *app) func(pipelines.ExecutorConfig) (runner.Executor, error) {
-	here := &local.Executor{Environ: a.Env}
+// executorFactory makes the executor of a block; the zero config is this
+// machine. Steps inherit the environment env.
+func executorFactory(env []string) func(pipelines.ExecutorConfig) (runner.Executor, error) {
+	here := &local.Executor{Environ: env}
 	return func(c pipelines.ExecutorConfig) (runner.Executor, error) {
 		switch c.Type {
 		case "", "local":
