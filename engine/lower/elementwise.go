@@ -47,7 +47,16 @@ func lowerReluGrad(l *lowerer, n graph.Node) {
 	l.set(n, l.call("Mul", dy, l.mask(l.predicate("Greater", y, l.cast(l.scalar(0), l.types[y])), dy)))
 }
 
-func lowerGelu(l *lowerer, n graph.Node) { l.set(n, l.ms("Gelu", []string{l.in(n, 0)})) }
+func lowerGelu(l *lowerer, n graph.Node) {
+	x := l.in(n, 0)
+	if !l.o.StandardOps {
+		l.set(n, l.ms("Gelu", []string{x}))
+		return
+	}
+	c := func(v float64) string { return l.cast(l.scalar(float32(v)), l.types[x]) }
+	erf := l.call("Erf", l.call("Div", x, c(math.Sqrt2)))
+	l.set(n, l.call("Mul", l.call("Mul", x, l.call("Add", erf, c(1))), c(0.5)))
+}
 
 func lowerGeluGrad(l *lowerer, n graph.Node) {
 	x, dy := l.in(n, 0), l.in(n, 1)

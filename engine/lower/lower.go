@@ -44,6 +44,10 @@ type Options struct {
 	// PortableLayout keeps images in NCHW on the CPU provider. The default
 	// there uses the runtime's own blocked layout where it is faster.
 	PortableLayout bool
+
+	// StandardOps uses no operator beyond ONNX's own, for models that are
+	// deployed to other runtimes. Together with PortableLayout.
+	StandardOps bool
 }
 
 // ReducedPrecision reports whether the provider computes faster in p than in

@@ -22,7 +22,25 @@ func lowerMatMul(l *lowerer, n graph.Node) {
 		l.setFast(n, l.gemm(a, b, at.TransA, at.TransB))
 		return
 	}
+	if l.o.StandardOps {
+		a = l.transposeIf(at.TransA, a, l.g.Rank(n.In[0]))
+		b = l.transposeIf(at.TransB, b, l.g.Rank(n.In[1]))
+		at = graph.MatMulAttrs{}
+	}
 	l.setFast(n, l.batchMatMul(a, b, at.TransA, at.TransB))
+}
+
+// transposeIf swaps the last two axes of x if asked.
+func (l *lowerer) transposeIf(asked bool, x string, rank int) string {
+	if !asked {
+		return x
+	}
+	perm := make([]int, rank)
+	for i := range perm {
+		perm[i] = i
+	}
+	perm[rank-1], perm[rank-2] = rank-2, rank-1
+	return l.transpose(x, perm...)
 }
 
 func lowerLinear(l *lowerer, n graph.Node) {

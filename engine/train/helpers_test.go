@@ -111,3 +111,6 @@ func run(t testing.TB, cfg Config) (Result, *eventLog) {
 	}
 	return r, l
 }
+
+// viewOf reads a program's output.
+func viewOf(p *program, name string) ([]float32, error) { return ort.View[float32](p.io[name]) }
