@@ -22,7 +22,7 @@ func (plan *Plan) conclude(ctx context.Context, pipe *pipelines.Pipeline, result
 		}
 		out := PlannedOutput{Name: o.Name, Sensitive: o.Sensitive, KnownAfter: unknown}
 		if !o.Sensitive && len(unknown) == 0 {
-			out.Value = value
+			out.Value = finite(value)
 		}
 		plan.Outputs = append(plan.Outputs, out)
 	}

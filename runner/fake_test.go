@@ -31,6 +31,7 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
+	t.Parallel() // tests wait for the disk more than for the processor
 	dir := t.TempDir()
 	store, err := sqlite.Open(t.Context(), filepath.Join(dir, "state.db"))
 	if err != nil {

@@ -92,7 +92,7 @@ func (ap *applying) outputs(ctx context.Context) error {
 		case o.Sensitive:
 			ap.res.Outputs[o.Name] = OutputValue{Sensitive: true}
 		default:
-			ap.res.Outputs[o.Name] = OutputValue{Value: value}
+			ap.res.Outputs[o.Name] = OutputValue{Value: finite(value)}
 		}
 	}
 	if len(ap.res.Outputs) > 0 {

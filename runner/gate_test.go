@@ -2,6 +2,8 @@ package runner_test
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -112,6 +114,9 @@ func TestChecks(t *testing.T) {
 		}
 		return res.Metrics["accuracy"], nil, nil
 	}}, {Name: "token", Sensitive: true, Evaluate: func(pipelines.Results) (any, []pipelines.Address, error) { return "hunter2", nil, nil }}}
+	p.Outputs = append(p.Outputs, pipelines.Output{Name: "losses", Evaluate: func(pipelines.Results) (any, []pipelines.Address, error) {
+		return map[string]any{"of": []any{math.Inf(1), 1.0}}, nil, nil
+	}})
 	plan := h.plan(p, runner.PlanOptions{})
 	if plan.Checks[0].State != runner.CheckUnknown || plan.Outputs[0].KnownAfter[0] != "train.a" || plan.Outputs[1].Value != nil {
 		t.Errorf("plan of checks %+v, outputs %+v", plan.Checks, plan.Outputs)
@@ -124,6 +129,9 @@ func TestChecks(t *testing.T) {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("error %q lacks %q", err, want)
 			}
+		}
+		if got := fmt.Sprint(res.Outputs["losses"].Value); got != "map[of:[Infinity 1]]" {
+			t.Errorf("losses %s", got)
 		}
 		if res.Outputs["accuracy"].Value != 0.8 || res.Outputs["token"] != (runner.OutputValue{Sensitive: true}) {
 			t.Errorf("outputs %+v", res.Outputs)

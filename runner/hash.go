@@ -10,15 +10,23 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/trainwright/trainwright/pipelines"
 )
 
-// hasher hashes files and folders once per plan.
+// hasher hashes files, each once as long as it stays the same, and folders.
 type hasher struct {
 	dir  string // that relative paths are resolved against
 	mu   sync.Mutex
-	seen map[string]string
+	seen map[fileState]string
+}
+
+// fileState tells a file that was hashed from one that was written since.
+type fileState struct {
+	path    string
+	size    int64
+	changed time.Time
 }
 
 // Path returns "sha256:…" of a file's content, or of a folder's names and
@@ -34,22 +42,30 @@ func (h *hasher) Path(path string) (string, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(h.dir, path)
 	}
+	info, err := os.Stat(path)
+	if os.IsNotExist(err) {
+		return "", pipelines.Errorf(pipelines.CodeNotFound, "there is no file or folder %s", path)
+	}
+	if err != nil {
+		return "", err
+	}
+	if info.IsDir() {
+		return hashPath(path)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if sum, ok := h.seen[path]; ok {
+	state := fileState{path, info.Size(), info.ModTime()}
+	if sum, ok := h.seen[state]; ok {
 		return sum, nil
 	}
 	sum, err := hashPath(path)
 	if err != nil {
-		if os.IsNotExist(err) {
-			return "", pipelines.Errorf(pipelines.CodeNotFound, "there is no file or folder %s", path)
-		}
 		return "", err
 	}
 	if h.seen == nil {
-		h.seen = map[string]string{}
+		h.seen = map[fileState]string{}
 	}
-	h.seen[path] = sum
+	h.seen[state] = sum
 	return sum, nil
 }
 
