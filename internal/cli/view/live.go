@@ -114,16 +114,20 @@ func regionLine(s *stepState, width int) string {
 	if limit := max(10, width/3); runewidth.StringWidth(address) > limit {
 		address = cut(address, limit)
 	}
-	parts := []string{fmt.Sprintf("%d/%d", p.Epoch, p.Epochs)}
-	if width >= 60 {
+	parts := []string{fmt.Sprintf("epoch %d/%d", p.Epoch, p.Epochs)}
+	if width >= 100 {
 		parts = append(parts, bar(p.Step, p.Steps, 10))
 	}
 	parts = append(parts, "loss "+Metric(p.Loss))
 	if p.ETASeconds > 0 {
 		parts = append(parts, "ETA "+eta(p.ETASeconds))
 	}
-	parts = append(parts, Sparkline(s.losses, 24), Rate(p.ImagesPerSecond), fmt.Sprintf("step %d/%d", p.Step, p.Steps))
-	return "  " + address + "  " + strings.Join(parts, "  ")
+	parts = append(parts, fmt.Sprintf("step %d/%d", p.Step, p.Steps), Rate(p.ImagesPerSecond))
+	line := "  " + address + "  " + strings.Join(parts, "  ")
+	if rest := width - 3 - runewidth.StringWidth(line); rest >= 3 {
+		line += "  " + Sparkline(s.losses, min(rest, 24))
+	}
+	return line
 }
 
 func bar(done, total int64, width int) string {

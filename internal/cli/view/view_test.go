@@ -132,7 +132,7 @@ func TestPlainApply(t *testing.T) {
 }
 
 func TestLiveApply(t *testing.T) {
-	for _, width := range []int{100, 24} {
+	for _, width := range []int{100, 80, 24} {
 		now := start
 		var b bytes.Buffer
 		v := view.NewLive(&b, view.Style{}, func() int { return width }, func() time.Time { now = now.Add(time.Second); return now })
@@ -140,7 +140,7 @@ func TestLiveApply(t *testing.T) {
 			v.Observe(n)
 		}
 		v.Close()
-		golden.Equal(t, map[int]string{100: "live.golden", 24: "live_narrow.golden"}[width], bytes.ReplaceAll(b.Bytes(), []byte("\x1b"), []byte("ESC")))
+		golden.Equal(t, map[int]string{100: "live.golden", 80: "live_80.golden", 24: "live_narrow.golden"}[width], bytes.ReplaceAll(b.Bytes(), []byte("\x1b"), []byte("ESC")))
 		for _, line := range strings.Split(b.String(), "\n") {
 			if strings.HasPrefix(line, "  train.base") && runewidth.StringWidth(line) >= width {
 				t.Errorf("at %d columns a region line is %d wide and would wrap: %q", width, runewidth.StringWidth(line), line)

@@ -45,8 +45,11 @@ func Metric(v float64) string {
 	return strconv.FormatFloat(v, 'f', 4, 64)
 }
 
-// Duration writes whole seconds as 1h02m03s, shorter times with one decimal.
+// Duration writes whole seconds as 1h02m03s, times below 10 s with one decimal.
 func Duration(d time.Duration) string {
+	if d >= 10*time.Second && d < time.Minute {
+		return strconv.Itoa(int(d.Round(time.Second).Seconds())) + "s"
+	}
 	if d < time.Minute {
 		return strconv.FormatFloat(math.Round(d.Seconds()*10)/10, 'f', -1, 64) + "s"
 	}
@@ -60,7 +63,7 @@ func Duration(d time.Duration) string {
 
 // Rate writes images per second.
 func Rate(v float64) string {
-	if v >= 100 {
+	if v >= 10 {
 		return strconv.FormatFloat(v, 'f', 0, 64) + " images/s"
 	}
 	return strconv.FormatFloat(v, 'f', 1, 64) + " images/s"
