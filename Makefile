@@ -5,7 +5,7 @@ GO      ?= go
 BIN     := bin/runner
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build ort demo test test-parity test-faults test-faults-long check fix bench bench-accuracy clean
+.PHONY: build ort demo test test-parity test-faults test-faults-long test-conformance check fix bench bench-accuracy clean
 
 build: ## the runner command
 	$(GO) build -trimpath -ldflags "-X github.com/trainwright/trainwright/internal/cli.Version=$(VERSION)" -o $(BIN) ./cmd/runner
@@ -28,6 +28,9 @@ test-faults: build ort ## kill -9 at random moments, a sample
 
 test-faults-long: build ort ## the long form
 	$(GO) test -count=1 -timeout 2h ./test/crash -args -kills=200
+
+test-conformance: ort ## the whole suite for adapters on the native one: every field changed once
+	$(GO) test -count=1 -timeout 30m ./test/conformance -args -all
 
 check: ## formatting and vet
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }

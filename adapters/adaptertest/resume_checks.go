@@ -21,7 +21,8 @@ func count(events []pipelines.Event, match func(pipelines.Event) bool) int {
 	return n
 }
 
-func isMetrics(e pipelines.Event) bool { return e.Metrics != nil }
+// isUnderWay: training has begun.
+func isUnderWay(e pipelines.Event) bool { return e.Metrics != nil || e.Progress != nil }
 
 func isCheckpoint(e pipelines.Event) bool {
 	return e.Checkpoint != nil && e.Checkpoint.Name != "latest" && e.Checkpoint.Name != "best"
@@ -49,7 +50,7 @@ func checkKilled(p *probe) {
 	seen := curve(attemptEnd{events: x.seen})
 
 	second := p.start(attempt(task, 2))
-	second.until(func(e []pipelines.Event) bool { return count(e, isMetrics) > 0 })
+	second.until(func(e []pipelines.Event) bool { return count(e, isUnderWay) > 0 })
 	second.kill()
 	maps.Copy(seen, curve(attemptEnd{events: second.seen}))
 
@@ -71,7 +72,7 @@ func checkStopped(p *probe) {
 	whole := p.complete(p.task())
 	task := p.task()
 	x := p.start(task)
-	x.until(func(e []pipelines.Event) bool { return count(e, isMetrics) > 0 })
+	x.until(func(e []pipelines.Event) bool { return count(e, isUnderWay) > 0 })
 	_ = syscall.Kill(-x.cmd.Process.Pid, syscall.SIGTERM)
 	a := x.wait()
 	r := a.result()

@@ -1,9 +1,8 @@
 package crash
 
 import (
+	"flag"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -41,45 +40,42 @@ train "a" {
 }
 `
 
-// kills is how many kills a test makes: few in every run of the tests,
-// CRASH_KILLS of them when that is set (make crash).
-func kills(t *testing.T, few int) int {
-	t.Helper()
-	s := os.Getenv("CRASH_KILLS")
-	if s == "" {
-		return few
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		t.Fatalf("CRASH_KILLS=%q is no number", s)
-	}
-	return n
-}
+var kills = flag.Int("kills", 0, "how many kills each test makes; 0 = a few")
 
-// TestKilledAtRandom kills runner, step or both until the number of kills is
-// reached; every training ends with the rows and the weights of one that
-// nobody disturbed.
+// TestKilledAtRandom kills runner, step or both; every training ends with the
+// rows and the weights of one that nobody disturbed.
 func TestKilledAtRandom(t *testing.T) {
 	l := newLab(t, fakePipeline, fake.EnvDelay+"=5ms")
 	l.images(8, 12, 3, "a", "b")
 	l.finish()
-	want, weights := l.rows(false), l.weights()
+	want, weights := l.comparable(), l.weights()
 	if len(want) < 100 {
 		t.Fatalf("an uninterrupted training has %d rows", len(want))
+	}
+	killRounds(t, l, 15, 500*time.Millisecond, want, weights)
+}
+
+// killRounds trains again and again, each training killed at random moments,
+// until the number of kills is reached; few is that number unless -kills says more.
+func killRounds(t *testing.T, l *lab, few int, within time.Duration, want map[string]float64, weights string) {
+	t.Helper()
+	total := *kills
+	if total <= 0 {
+		total = few
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	count, trainings, total := map[string]int{}, 0, kills(t, 15)
+	count, trainings := map[string]int{}, 0
 	for made := func() int { return count["parent"] + count["child"] + count["both"] }; made() < total; trainings++ {
 		l.forget()
-		r := &round{lab: l, random: random, within: 500 * time.Millisecond, acked: map[string]float64{}, kills: count}
+		r := &round{lab: l, random: random, within: within, acked: map[string]float64{}, kills: count}
 		for made() < total && !r.kill() {
 		}
 		r.finish()
 		r.checkpointsAreWhole()
 		r.nothingLost()
-		sameRows(t, want, r.rows(false))
+		sameRows(t, want, r.comparable())
 		if r.weights() != weights {
 			t.Error("the weights differ from those of an uninterrupted training")
 		}
