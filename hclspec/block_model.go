@@ -23,7 +23,7 @@ var laterAdapters = []string{"timm", "ultralytics", "transformers"}
 
 // modelDecl is a decoded model block.
 type modelDecl struct {
-	ok      bool // adapter, task and name are known and fit
+	ok      bool // adapter and task are known and fit, so that config can be checked
 	block   *block
 	spec    pipelines.ModelSpec
 	adapter string
@@ -78,7 +78,6 @@ func (e *evaluator) decodeModel(b *block) *modelDecl {
 	s.weights(b, d)
 	e.m.checkLicense(s, b, d)
 	e.diags = append(e.diags, s.diags...)
-	d.ok = d.ok && !s.diags.HasErrors()
 	return d
 }
 
@@ -127,11 +126,11 @@ func (m *module) fitModel(s *scope, b *block, d *modelDecl) bool {
 		return false
 	}
 	if d.spec.Name == "" {
-		return false
+		return true
 	}
 	if strings.HasSuffix(d.spec.Name, ".onnx") {
 		m.notYet(s, b.at("name"), "Training a model from an .onnx file is not part of this version.")
-		return false
+		return true
 	}
 	models := m.opts.Catalog.Models(a.Name, d.task)
 	i := slices.IndexFunc(models, func(x Model) bool { return x.Name == d.spec.Name })
@@ -145,7 +144,7 @@ func (m *module) fitModel(s *scope, b *block, d *modelDecl) bool {
 			near = " There is " + join(names, "and") + "."
 		}
 		s.fail(b.at("name"), "Unknown model", "The adapter %q has no model %q for %s.%s List them with: runner models --framework %s", a.Name, d.spec.Name, d.task, near, a.Name)
-		return false
+		return true
 	}
 	x := models[i]
 	d.spec.ImageSize, d.spec.License = x.ImageSize, x.License

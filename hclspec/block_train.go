@@ -26,15 +26,6 @@ var (
 
 const defaultBatchSize = 32
 
-// monitors are the metric and direction that drive best, by task.
-var monitors = map[string][2]string{
-	"image_classification":  {"accuracy", "max"},
-	"object_detection":      {"map", "max"},
-	"instance_segmentation": {"map", "max"},
-	"semantic_segmentation": {"miou", "max"},
-	"pose_estimation":       {"map", "max"},
-}
-
 // train decodes a train block.
 func (s *scope) train(b *block, d *decoded) {
 	t := &pipelines.TrainSpec{Device: "auto", BatchSize: defaultBatchSize}
@@ -185,6 +176,9 @@ func (s *scope) monitor(b *block, t *pipelines.TrainSpec, task string) {
 			return
 		}
 		t.Monitor = name
+		if hint := metricHint(name, metricNames[task]); hint != "" {
+			s.diags = append(s.diags, warning(b.at("monitor"), summaryMetric, "%s", hint))
+		}
 		if t.Mode = "max"; strings.Contains(name, "loss") || strings.HasSuffix(name, "error") {
 			t.Mode = "min"
 		}

@@ -201,7 +201,7 @@ func (m *module) checkInstances(refs []reference) {
 			continue
 		}
 		if d := checkInstance(n, r); d != nil {
-			m.broken[r.traversal.SourceRange()] = true
+			m.broken[r.traversal.SourceRange()] = d.Severity == hcl.DiagError
 			m.add(d)
 		}
 	}
@@ -230,6 +230,13 @@ func checkInstance(n *node, r reference) *hcl.Diagnostic {
 		return nil
 	}
 	a, ok := rest[0].(hcl.TraverseAttr)
+	if ok && len(rest) > 1 && (a.Name == "metrics" || a.Name == "last_metrics") {
+		if metric := stepName(rest[1]); metric != "" {
+			if hint := metricHint(metric, allMetrics()); hint != "" {
+				return warning(t.SourceRange(), summaryMetric, "%s", hint)
+			}
+		}
+	}
 	if names := resultAttributes(n.stepKind()); ok && !slices.Contains(names, a.Name) {
 		return failure(t.SourceRange(), "Unknown result", "%s %s has no result %q; there are %s.%s", article(string(n.stepKind())), "step", a.Name, strings.Join(names, ", "), didYouMean(a.Name, names))
 	}
