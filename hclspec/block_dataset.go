@@ -3,6 +3,7 @@ package hclspec
 import (
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -163,7 +164,7 @@ func (s *scope) split(b *block) *pipelines.Split {
 		}
 	}
 	if explicit && b.attrs["val"] == nil && out.Train+out.Test <= 1 {
-		out.Val = 1 - out.Train - out.Test
+		out.Val = math.Round((1-out.Train-out.Test)*1e9) / 1e9
 	}
 	if sum := out.Train + out.Val + out.Test; sum > 1+1e-9 {
 		s.fail(b.head, "Invalid value", "train, val and test are fractions of the whole and may sum to at most 1, not %g.", sum)

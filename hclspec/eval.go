@@ -44,7 +44,6 @@ func (e *evaluator) eval(expr hclsyntax.Expression, each *instance) (cty.Value, 
 	ctx := &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: e.m.functions}
 	groups := map[string]map[string]cty.Value{}
 	executors := map[string]map[string]cty.Value{}
-	sensitive := false
 	for _, t := range expr.Variables() {
 		if e.m.broken[t.SourceRange()] {
 			return cty.DynamicVal, nil
@@ -59,12 +58,7 @@ func (e *evaluator) eval(expr hclsyntax.Expression, each *instance) (cty.Value, 
 			parts := strings.SplitN(r.node, ".", 3)
 			put(executors, parts[1], parts[2], e.value(r.node))
 		default:
-			v := e.value(r.node)
-			if root == "var" {
-				_, marks := unmark(v)
-				sensitive = sensitive || marks.sensitive
-			}
-			put(groups, root, r.node[len(root)+1:], v)
+			put(groups, root, r.node[len(root)+1:], e.value(r.node))
 		}
 	}
 	if len(executors) > 0 {
@@ -78,7 +72,12 @@ func (e *evaluator) eval(expr hclsyntax.Expression, each *instance) (cty.Value, 
 	}
 	v, diags := expr.Value(ctx)
 	if len(diags) > 0 {
-		diags = explainCalls(diags, e.m.names, sensitive || callsSecret(expr))
+		sensitive := callsSecret(expr)
+		for _, v := range ctx.Variables {
+			_, marks := unmark(v)
+			sensitive = sensitive || marks.sensitive
+		}
+		diags = explainCalls(diags, e.m.names, sensitive)
 	}
 	if diags.HasErrors() {
 		return cty.DynamicVal, diags

@@ -274,7 +274,8 @@ func (s *scope) textMap(b *block, name, path string, w when, secrets map[string]
 		return nil
 	}
 	if outerValue.IsNull() || !ty.IsObjectType() && !ty.IsMapType() {
-		bare, _ := unmark(outerValue)
+		bare, m := unmark(v)
+		s.sensitive = m.sensitive
 		s.wrong(a.Expr.Range(), name, bare, "a map of strings: { NAME = \"value\" }")
 		return nil
 	}

@@ -30,6 +30,17 @@ output "shown" {
   value     = var.password
   sensitive = true
 }
+locals {
+  hidden = "x${var.password}"
+}
+evaluate "e" {
+  checkpoint = train.t.best
+  dataset    = dataset.d
+  env        = secret("TOKEN") # ERROR: Invalid value | not (sensitive)
+}
+output "through_local" {
+  value = tonumber(local.hidden) # ERROR: Error in function call | not shown because a sensitive value
+}
 output "number" {
   value = jsondecode(var.password) # ERROR: Error in function call | not shown because a sensitive value
 }
