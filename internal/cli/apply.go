@@ -179,6 +179,9 @@ func (o observers) Observe(n runner.Notice) {
 type jsonLines struct{ app *app }
 
 func (j *jsonLines) Observe(n runner.Notice) {
+	if n.Event == nil || n.Event.Progress == nil {
+		j.app.log.Debug("notice", "type", n.Type, "step", n.Address, "run", n.RunID, "message", n.Message)
+	}
 	if err := j.app.writeLine(n); err != nil {
 		j.app.log.Error("writing JSON", "error", err)
 	}

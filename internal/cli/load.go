@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
@@ -38,7 +39,9 @@ func (a *app) load(ctx context.Context, path string, opts hclspec.Options) (*pip
 	a.hideSensitive()
 	stop := hclspec.Watchdog(a.Stderr, hclspec.DefaultLimits)
 	defer stop()
+	started := time.Now()
 	p, files, diags := hclspec.Load(ctx, path, opts)
+	a.log.Debug("loaded", "path", path, "files", len(files), "diagnostics", len(diags), "took", time.Since(started))
 	maps.Copy(a.files, files)
 	a.hideVariables(p, opts.Vars)
 	if err := ctx.Err(); err != nil {

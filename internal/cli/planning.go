@@ -60,6 +60,7 @@ func (a *app) open(ctx context.Context, p *pipelines.Pipeline, f storeFlags) (*s
 	if err != nil {
 		return nil, err
 	}
+	a.log.Debug("opening the state", "path", place.path, "pipeline", p.Name)
 	store, err := place.open(ctx)
 	if err != nil {
 		return nil, err

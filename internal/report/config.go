@@ -50,6 +50,7 @@ func configRows(t pipelines.TrainSpec, applied *pipelines.ConfigApplied) []confi
 			row.Differs = ok && s.Inactive == "" && row.Applied != row.Requested
 			if reason := applied.Unsupported[name]; reason != "" {
 				row.Note = "no effect here: " + reason
+				row.Differs = row.Differs && s.Origin.Written()
 			}
 		}
 		rows = append(rows, row)

@@ -51,6 +51,7 @@ func sampleData(t *testing.T) report.Data {
 		"optimizer.type":          {Value: "adamw", Origin: pipelines.OriginConfig},
 		"optimizer.weight_decay":  {Value: 0.05, Origin: pipelines.OriginPreset},
 		"optimizer.momentum":      {Value: 0.9, Origin: pipelines.OriginDefault, Inactive: `optimizer.type is "adamw"`},
+		"mixed_precision":         {Value: true, Origin: pipelines.OriginPreset},
 		"scheduler.T_max":         {Value: int64(12), Origin: pipelines.OriginDefault, Derived: "epochs"},
 		"optimizer.learning_rate": {Value: 1e-3, Origin: pipelines.OriginMatrix, Replaced: 3e-4},
 	}
@@ -63,7 +64,8 @@ func sampleData(t *testing.T) report.Data {
 			{Number: 1, Status: pipelines.StatusFailed, Error: "killed", Started: start, Ended: start.Add(20 * time.Second)},
 			{Number: 2, Status: pipelines.StatusCompleted, Started: start.Add(21 * time.Second), Ended: start.Add(83 * time.Second), Applied: &pipelines.ConfigApplied{
 				Proof:       "objects",
-				Values:      map[string]any{"optimizer.type": "adamw", "optimizer.weight_decay": 0.01, "optimizer.learning_rate": 0.001, "scheduler.T_max": 12.0},
+				Values:      map[string]any{"optimizer.type": "adamw", "optimizer.weight_decay": 0.01, "optimizer.learning_rate": 0.001, "scheduler.T_max": 12.0, "mixed_precision": false},
+				Unsupported: map[string]string{"mixed_precision": "the cpu has none"},
 				Attributes:  map[string]any{"epochs": 12.0, "batch_size": 64.0},
 				Environment: map[string]string{"onnxruntime": "1.32.0", "provider": "CPUExecutionProvider", "threads": "2", "isa": "AVX-512"},
 			}},
