@@ -39,7 +39,7 @@ evaluate "e" {
   env        = secret("TOKEN") # ERROR: Invalid value | not (sensitive)
 }
 output "through_local" {
-  value = tonumber(local.hidden) # ERROR: Error in function call | not shown because a sensitive value
+  value = tonumber(local.hidden) # ERROR: Invalid function argument | not shown because a sensitive value
 }
 output "number" {
   value = jsondecode(var.password) # ERROR: Error in function call | not shown because a sensitive value
