@@ -188,15 +188,12 @@ func diagnosePython(ctx context.Context) finding {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	version, err := exec.CommandContext(ctx, path, "-m", "pip", "--version").Output()
+	// Asking pip itself takes a second; its metadata is as good.
+	version, err := exec.CommandContext(ctx, path, "-c", "import importlib.metadata as m; print('pip', m.version('pip'))").Output()
 	if err != nil {
 		return finding{Name: "python", State: "warning", Text: path + ", without pip", Help: "install pip (package python3-pip), or set " + ort.EnvLib}
 	}
-	text := strings.TrimSpace(string(version))
-	if i := strings.Index(text, " from "); i > 0 {
-		text = text[:i]
-	}
-	f.Text = path + ", " + text
+	f.Text = path + ", " + strings.TrimSpace(string(version))
 	return f
 }
 
