@@ -234,7 +234,12 @@ func (l *lab) checkpointsAreWhole() {
 		l.t.Fatal(err)
 	}
 	for _, path := range paths {
-		// A live step may retire one while it is being read.
+		// A live step may move a link, or retire a checkpoint, while it is being read.
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real
+		} else if len(l.steps()) > 0 {
+			continue
+		}
 		if err := whole(path); err != nil && !gone(path) {
 			l.t.Errorf("unreadable checkpoint: %v", err)
 		}

@@ -1,21 +1,20 @@
 package sqlstore
 
-import "math"
+import (
+	"database/sql"
+	"math"
+)
 
 // A row of attempt a at global step g is superseded when a later attempt went
 // on from before g, or reported the same key itself. A later attempt that
 // reports numbers without having said from where it resumed began anew, at
-// step 0. The rule is applied to all that is filed of a run whenever an event
-// of a retry comes in, so the order of arrival does not matter.
+// step 0. The order of arrival does not matter: when an event may change what
+// the rows of other attempts are worth, the rule is applied to all of them.
 
 // finish marks superseded rows. A run of one attempt has none.
 func (d *deriver) finish() error {
-	if !d.replay {
-		var later int
-		err := d.t.row(`SELECT EXISTS (SELECT 1 FROM events WHERE run_id = ? AND attempt > 1)`, d.runID).Scan(&later)
-		if err != nil || later == 0 {
-			return err
-		}
+	if !d.retried || !d.replay && !d.rare {
+		return nil
 	}
 	floors, err := d.floors()
 	if err != nil {
@@ -28,6 +27,9 @@ func (d *deriver) finish() error {
 		{"validations", "o.split = r.split AND o.epoch = r.epoch AND o.global_step = r.global_step"},
 		{"checkpoints", ""},
 	} {
+		if table.name == "metrics" && !d.replay {
+			continue // the new rows have hidden those that they replace
+		}
 		bound := int64(math.MaxInt64)
 		for i := len(floors) - 1; i >= 0; i-- {
 			f := floors[i]
@@ -60,23 +62,37 @@ type floor struct {
 // floors lists the attempts that reported anything, first to last, with the
 // step from which each went on.
 func (d *deriver) floors() ([]floor, error) {
-	rows, err := d.t.query(`SELECT a.attempt,
-			COALESCE((SELECT MIN(r.global_step) FROM resumes r WHERE r.run_id = ? AND r.attempt = a.attempt),
-				CASE WHEN EXISTS (SELECT 1 FROM events e WHERE e.run_id = ? AND e.attempt = a.attempt AND e.type IN ('metrics', 'validation', 'checkpoint'))
-				THEN 0 ELSE ? END)
-		FROM (SELECT DISTINCT attempt FROM events WHERE run_id = ?) a ORDER BY a.attempt`,
-		d.runID, d.runID, int64(math.MaxInt64), d.runID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	var out []floor
-	for rows.Next() {
-		var f floor
-		if err := rows.Scan(&f.attempt, &f.step); err != nil {
+	for attempt := 0; ; {
+		// One look-up an attempt: a run may have a great many events.
+		var next sql.NullInt64
+		if err := d.t.row(`SELECT MIN(attempt) FROM events WHERE run_id = ? AND attempt > ?`, d.runID, attempt).Scan(&next); err != nil {
 			return nil, err
+		}
+		if !next.Valid {
+			return out, nil
+		}
+		attempt = int(next.Int64)
+		f := floor{attempt: attempt, step: math.MaxInt64}
+		var from sql.NullInt64
+		if err := d.t.row(`SELECT MIN(global_step) FROM resumes WHERE run_id = ? AND attempt = ?`, d.runID, attempt).Scan(&from); err != nil {
+			return nil, err
+		}
+		if from.Valid {
+			f.step = from.Int64
+		} else if began, err := d.hasNumbers(attempt); err != nil {
+			return nil, err
+		} else if began {
+			f.step = 0
 		}
 		out = append(out, f)
 	}
-	return out, rows.Err()
+}
+
+// hasNumbers reports that an attempt has told of training itself.
+func (d *deriver) hasNumbers(attempt int) (bool, error) {
+	var n int
+	err := d.t.row(`SELECT COUNT(*) FROM (SELECT 1 FROM events WHERE run_id = ? AND attempt = ?
+		AND type IN ('metrics', 'validation', 'checkpoint') LIMIT 1) AS one`, d.runID, attempt).Scan(&n)
+	return n > 0, err
 }
