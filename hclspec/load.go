@@ -1,9 +1,11 @@
 package hclspec
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -218,8 +220,16 @@ func (m *module) again(e *evaluator, n *node, i instance) instance {
 
 const maxDiagnostics = 500
 
-// distinct drops repeats (a matrix tells the same of every instance) and cuts
-// a flood short.
+// placed puts what has no place in a file first.
+func placed(d *hcl.Diagnostic) int {
+	if d.Subject == nil {
+		return 0
+	}
+	return 1
+}
+
+// distinct drops repeats (a matrix tells the same of every instance), puts
+// the rest in source order and cuts a flood short.
 func distinct(diags hcl.Diagnostics) hcl.Diagnostics {
 	type key struct {
 		severity        hcl.DiagnosticSeverity
@@ -238,6 +248,12 @@ func distinct(diags hcl.Diagnostics) hcl.Diagnostics {
 			out = append(out, d)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b *hcl.Diagnostic) int {
+		if a.Subject == nil || b.Subject == nil {
+			return cmp.Compare(placed(a), placed(b))
+		}
+		return cmp.Or(cmp.Compare(a.Subject.Filename, b.Subject.Filename), cmp.Compare(a.Subject.Start.Byte, b.Subject.Start.Byte))
+	})
 	if len(out) > maxDiagnostics {
 		severity := hcl.DiagWarning
 		if diags.HasErrors() {

@@ -27,8 +27,7 @@ func TestReportAsJSON(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	want := `"diagnostics": [
-    {
+	want := `    {
       "severity": "error",
       "summary": "Unsupported argument",
       "detail": "Block model has no argument \"nam\". Did you mean \"name\"?",
@@ -53,7 +52,8 @@ func TestReportAsJSON(t *testing.T) {
         "highlight_end_offset": 5,
         "values": []
       }
-    },`
+    }
+  ]`
 	if !strings.Contains(out.String(), want) || got["format_version"] != "1.0" || got["valid"] != false || got["error_count"] != 2.0 || got["warning_count"] != 0.0 {
 		t.Error(out.String())
 	}
