@@ -178,7 +178,7 @@ func newPipeline(name, path string, spec pipelines.DatasetSpec, r pipelines.Data
 	}
 	p("}\n")
 	p("model \"net\" {\n  adapter = \"native\"\n  name = %s # %s\n  task = \"image_classification\"\n  image_size = %d\n}\n", hclString(c.model), c.why, c.imageSize)
-	p("train \"first\" {\n  model = model.net\n  dataset = dataset.%s\n  epochs = var.epochs\n  batch_size = %d\n  seed = 1\n  preset = %s\n}\n", name, c.batchSize, hclString(c.preset))
+	p("train \"first\" {\n  model = model.net\n  dataset = dataset.%s\n  epochs = var.epochs\n  batch_size = %d\n  seed = 1\n  preset = %s # with flips; \"basic\" where left and right differ, as in text\n}\n", name, c.batchSize, hclString(c.preset))
 	p("output \"accuracy\" {\n  value = train.first.metrics.accuracy\n}\n")
 	p("output \"model\" {\n  description = \"The checkpoint to deploy\"\n  value = train.first.best.path\n}")
 	return b.Bytes()

@@ -12,6 +12,7 @@ import (
 // newRoot builds the command tree. To add a command: one file, one line here,
 // one script in testdata/script.
 func newRoot(a *app) *cobra.Command {
+	cobra.EnableCommandSorting = false // commands are listed in the order of use
 	root := &cobra.Command{
 		Use:   "runner",
 		Short: "Train vision models from HCL declarations",

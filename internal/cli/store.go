@@ -23,7 +23,7 @@ const stateDir = ".runner"
 type storeFlags struct{ store string }
 
 func (f *storeFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.store, "store", "", "the state: path of a SQLite file (default .runner/state.db beside the pipeline; RUNNER_STORE does the same)")
+	c.Flags().StringVar(&f.store, "store", "", "the state: `PATH` of a SQLite file (default .runner/state.db beside the pipeline; RUNNER_STORE does the same)")
 }
 
 // storePlace is where state lies: the database, and the folder of run folders.
