@@ -50,7 +50,9 @@ type ConfigApplied struct {
 	Attributes  map[string]any    `json:"attributes,omitempty"`
 	Unsupported map[string]string `json:"unsupported,omitempty"` // field -> reason it can have no effect here
 	Proof       string            `json:"proof"`                 // objects | read
-	Environment map[string]string `json:"environment,omitempty"` // engine, provider, threads, ISA, …
+	// Environment: engine, provider, threads, ISA, …; pretrained_sha256 of
+	// downloaded weights, which the lock file then pins.
+	Environment map[string]string `json:"environment,omitempty"`
 }
 
 // Resumed says from where an attempt goes on. Metrics of earlier attempts

@@ -28,13 +28,16 @@ type Spec struct {
 
 // ModelSpec is a model block.
 type ModelSpec struct {
-	Name       string       `json:"name"`
-	ImageSize  int          `json:"image_size"`            // pixels, square
-	NumClasses int          `json:"num_classes,omitempty"` // 0 = found in the dataset
-	Pretrained bool         `json:"pretrained,omitempty"`
-	Weights    *WeightsFile `json:"weights,omitempty"`
-	Freeze     []string     `json:"freeze,omitempty"` // globs over parameter names
-	License    string       `json:"license,omitempty"`
+	Name       string `json:"name"`
+	ImageSize  int    `json:"image_size"`            // pixels, square
+	NumClasses int    `json:"num_classes,omitempty"` // 0 = found in the dataset
+	Pretrained bool   `json:"pretrained,omitempty"`
+	// PretrainedSHA256 is what the lock file pins of the pretrained weights, in
+	// hex; "" = not pinned yet. It is set in tasks only.
+	PretrainedSHA256 string       `json:"pretrained_sha256,omitempty"`
+	Weights          *WeightsFile `json:"weights,omitempty"`
+	Freeze           []string     `json:"freeze,omitempty"` // globs over parameter names
+	License          string       `json:"license,omitempty"`
 }
 
 // WeightsFile is a file of weights: a path, or a checkpoint of another step.

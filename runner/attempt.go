@@ -66,6 +66,9 @@ func (s *stepRun) attempt(ctx context.Context, n int, old *pipelines.Attempt) (e
 	end := s.classify(ctx, task, c, exit)
 	at.Status, at.Cause, at.Error, at.ExitCode = end.status, end.cause, end.err, end.code
 	at.Applied, at.Ended = c.applied, s.a.now()
+	if sum := c.pretrained(); sum != "" {
+		s.dec.pretrained = "sha256:" + sum
+	}
 	if c.last != nil {
 		s.run.Progress = c.last
 	}

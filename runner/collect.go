@@ -134,3 +134,11 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return true
 	}
 }
+
+// pretrained is the hash of the pretrained weights that the step used.
+func (c *collector) pretrained() string {
+	if c.applied == nil {
+		return ""
+	}
+	return c.applied.Environment["pretrained_sha256"]
+}

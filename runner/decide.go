@@ -20,6 +20,7 @@ type decider struct {
 	pipe      *pipelines.Pipeline
 	replace   []string
 	inspector *inspector
+	lock      LockFile
 	hasher    *hasher
 	// anew are steps whose result may not be reused: its files are gone and
 	// a step that runs needs them.
@@ -31,18 +32,19 @@ type decider struct {
 // decision is a planned step with what apply needs to carry it out.
 type decision struct {
 	PlannedStep
-	step      pipelines.Step
-	spec      pipelines.Spec
-	exec      pipelines.ExecutorConfig
-	adapter   adapters.Adapter
-	report    *pipelines.DatasetReport
-	canonical []byte
-	run       *pipelines.Run // reused or continued; nil = a new one
-	parent    string         // of a new run that goes on from another
-	keepOld   map[string]any // values of Keep fields, as the checkpoint has them
-	filesGone bool           // of the reused run
-	problems  Problems       // findings about the step
-	gates     Problems       // findings about its dataset
+	step       pipelines.Step
+	spec       pipelines.Spec
+	exec       pipelines.ExecutorConfig
+	adapter    adapters.Adapter
+	report     *pipelines.DatasetReport
+	canonical  []byte
+	run        *pipelines.Run // reused or continued; nil = a new one
+	parent     string         // of a new run that goes on from another
+	keepOld    map[string]any // values of Keep fields, as the checkpoint has them
+	filesGone  bool           // of the reused run
+	pretrained string         // hash of pretrained weights: as pinned, then as used
+	problems   Problems       // findings about the step
+	gates      Problems       // findings about its dataset
 }
 
 // decide resolves a step with the results known so far and chooses its action.
@@ -56,6 +58,9 @@ func (d *decider) decide(ctx context.Context, step pipelines.Step, results pipel
 	}
 	dec.spec = spec
 	dec.describe()
+	if m := spec.Model; m != nil && m.Pretrained {
+		dec.pretrained = d.lock.Weights[pretrainedPin(step.Adapter, m.Name)]
+	}
 	var sch schema.Schema
 	if step.Kind != pipelines.KindStep {
 		a, ok := d.p.Adapters.Lookup(step.Adapter)

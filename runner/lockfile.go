@@ -26,7 +26,7 @@ const LockFileName = ".runner.lock.hcl"
 type LockFile struct {
 	Adapters map[string]AdapterPin
 	Datasets map[string]string // name -> fingerprint
-	Weights  map[string]string // path relative to the pipeline -> "sha256:…"
+	Weights  map[string]string // path relative to the pipeline, or "ADAPTER:MODEL" of pretrained ones -> "sha256:…"
 }
 
 // AdapterPin is an adapter as it was used last.
@@ -152,6 +152,9 @@ func pinsOf(decisions []decision, dir string, h *hasher) LockFile {
 		if d.report != nil && d.spec.Dataset != nil {
 			lock.Datasets[d.spec.Dataset.Name] = d.report.Fingerprint
 		}
+		if m := d.spec.Model; m != nil && m.Pretrained && d.pretrained != "" {
+			lock.Weights[pretrainedPin(d.step.Adapter, m.Name)] = d.pretrained
+		}
 		if m := d.spec.Model; m != nil && m.Weights != nil && m.Weights.Path != "" {
 			if sum, err := h.Path(m.Weights.Path); err == nil {
 				lock.Weights[relative(dir, m.Weights.Path)] = sum
@@ -160,6 +163,9 @@ func pinsOf(decisions []decision, dir string, h *hasher) LockFile {
 	}
 	return lock
 }
+
+// pretrainedPin names the pretrained weights of an adapter's model.
+func pretrainedPin(adapter, model string) string { return adapter + ":" + model }
 
 // merge returns l with other's pins over its own.
 func (l LockFile) merge(other LockFile) LockFile {

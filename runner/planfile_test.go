@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -158,4 +159,32 @@ func TestLockFile(t *testing.T) {
 	os.WriteFile(filepath.Join(h.dir, runner.LockFileName), bytes.Repeat([]byte("["), 100000), 0o644)
 	_, err = h.Plan(t.Context(), p, runner.PlanOptions{})
 	wantCode(t, err, pipelines.CodeInvalid)
+}
+
+// Pretrained weights are pinned once they were used, and asked for by that
+// hash from then on; the pin alone trains nothing anew.
+func TestPretrainedPin(t *testing.T) {
+	h := newHouse(t)
+	h.exec.play = func(_ context.Context, job runner.Job, emit func(pipelines.Event)) runner.Exit {
+		a := applied(job.Task)
+		a.Environment = map[string]string{"pretrained_sha256": "abc"}
+		emit(pipelines.Event{Type: pipelines.EventConfigApplied, ConfigApplied: a})
+		emit(completed(job.Task))
+		return runner.Exit{}
+	}
+	s := train("a")
+	s.spec.Model = &pipelines.ModelSpec{Name: "net", ImageSize: 32, Pretrained: true}
+	h.mustApply(h.pipeline(s))
+	lock, _, err := runner.ReadLockFile(h.dir)
+	if err != nil || lock.Weights["fake:net"] != "sha256:abc" {
+		t.Errorf("lock %+v, %v", lock, err)
+	}
+	if plan := h.plan(h.pipeline(s), runner.PlanOptions{}); plan.Changes {
+		t.Error("the pin changed the plan")
+	}
+	s.spec.Train.Seed++
+	h.mustApply(h.pipeline(s))
+	if got := h.exec.jobs[1].Task.Model.PretrainedSHA256; h.exec.jobs[0].Task.Model.PretrainedSHA256 != "" || got != "abc" {
+		t.Errorf("the second task asks for %q", got)
+	}
 }

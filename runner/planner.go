@@ -64,7 +64,7 @@ func (p *Planner) Plan(ctx context.Context, pipe *pipelines.Pipeline, opts PlanO
 	}
 	plan.decider = &decider{
 		p: p, pipe: pipe, replace: opts.Replace, anew: map[pipelines.Address]bool{},
-		inspector: &inspector{datasets: p.Datasets}, hasher: &hasher{dir: pipe.Dir},
+		lock: plan.lock, inspector: &inspector{datasets: p.Datasets}, hasher: &hasher{dir: pipe.Dir},
 	}
 	if plan.Moves, err = p.moves(ctx, pipe, steps); err != nil {
 		return nil, err

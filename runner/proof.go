@@ -36,7 +36,7 @@ func prove(task pipelines.Task, spec pipelines.Spec, applied pipelines.ConfigApp
 		if a.name == "device" {
 			a.want, got = class(a.want), class(got)
 		}
-		if a.written || read { // an unwritten attribute need not be told
+		if read || (a.written && !a.optional) { // an unwritten attribute need not be told
 			c.field(a.field, a.name, a.written, a.want, got, read)
 		}
 	}
@@ -73,29 +73,32 @@ func (c *comparison) field(field, name string, written bool, want, got any, read
 
 // attribute is a value of the train or model block that a step must apply.
 type attribute struct {
-	name    string // as reported
-	field   string // of Inputs, for the source range
-	want    any
-	written bool
+	name     string // as reported
+	field    string // of Inputs, for the source range
+	want     any
+	written  bool
+	optional bool // the protocol does not require that it is told
 }
 
 func attributes(task pipelines.Task, spec pipelines.Spec) []attribute {
 	t := task.Train
 	list := []attribute{
-		{"epochs", "epochs", t.Epochs, true},
-		{"batch_size", "batch_size", t.BatchSize, true},
-		{"learning_rate", "learning_rate", t.LearningRate, learningRateWritten(spec)},
-		{"seed", "seed", t.Seed, wrote(spec, "seed")},
+		{name: "epochs", field: "epochs", want: t.Epochs, written: true},
+		{name: "batch_size", field: "batch_size", want: t.BatchSize, written: true},
+		{name: "learning_rate", field: "learning_rate", want: t.LearningRate, written: learningRateWritten(spec)},
+		{name: "seed", field: "seed", want: t.Seed, written: wrote(spec, "seed")},
+		{name: "monitor", field: "monitor", want: t.Monitor, written: wrote(spec, "monitor"), optional: true},
+		{name: "mode", field: "mode", want: t.Mode, written: wrote(spec, "mode"), optional: true},
 	}
 	if class(t.Device) != "auto" && t.Device != "" {
-		list = append(list, attribute{"device", "device", t.Device, wrote(spec, "device")})
+		list = append(list, attribute{name: "device", field: "device", want: t.Device, written: wrote(spec, "device")})
 	}
 	if m := task.Model; m != nil {
 		if m.ImageSize > 0 {
-			list = append(list, attribute{"image_size", "model.image_size", m.ImageSize, wrote(spec, "model.image_size")})
+			list = append(list, attribute{name: "image_size", field: "model.image_size", want: m.ImageSize, written: wrote(spec, "model.image_size")})
 		}
 		if m.NumClasses > 0 {
-			list = append(list, attribute{"num_classes", "model.num_classes", m.NumClasses, wrote(spec, "model.num_classes")})
+			list = append(list, attribute{name: "num_classes", field: "model.num_classes", want: m.NumClasses, written: wrote(spec, "model.num_classes")})
 		}
 	}
 	return list

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
@@ -28,6 +29,7 @@ func makeTask(dec *decision, run pipelines.Run, n int) pipelines.Task {
 	if m := dec.spec.Model; m != nil {
 		model := *m
 		model.NumClasses = numClasses(dec.spec, dec.report)
+		model.PretrainedSHA256 = strings.TrimPrefix(dec.pretrained, "sha256:")
 		t.Model = &model
 	}
 	if d := dec.spec.Dataset; d != nil && dec.report != nil {

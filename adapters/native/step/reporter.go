@@ -2,6 +2,7 @@ package step
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/trainwright/trainwright/engine/metrics"
 	"github.com/trainwright/trainwright/engine/train"
@@ -14,12 +15,20 @@ type reporter struct {
 	task    pipelines.Task
 	classes []string
 	emit    emitFunc
+	// pretrained is the hash of weights from the model hub; "" = none.
+	pretrained string
 }
 
 func (r *reporter) observe(e train.Event) error {
 	switch v := e.(type) {
 	case train.Applied:
-		return r.emit(pipelines.Event{ConfigApplied: applied(v)})
+		c := applied(v)
+		if r.pretrained != "" {
+			env := map[string]string{"pretrained_sha256": r.pretrained}
+			maps.Copy(env, c.Environment)
+			c.Environment = env
+		}
+		return r.emit(pipelines.Event{ConfigApplied: c})
 	case train.Resumed:
 		return r.emit(pipelines.Event{Resumed: &pipelines.Resumed{
 			Checkpoint: v.Checkpoint.Path, SHA256: v.Checkpoint.SHA256, Epoch: v.Epoch, GlobalStep: v.GlobalStep, Differences: v.Differences,

@@ -22,10 +22,11 @@ func runTrain(ctx context.Context, task pipelines.Task, emit emitFunc) (pipeline
 	if err := checkStart(task); err != nil {
 		return pipelines.StepResult{}, err
 	}
-	if cfg.Model.Weights, err = weightsFile(ctx, task, emit); err != nil {
+	var pretrained string
+	if cfg.Model.Weights, pretrained, err = weightsFile(ctx, task, emit); err != nil {
 		return pipelines.StepResult{}, err
 	}
-	r := reporter{task: task, classes: cfg.Model.Classes, emit: emit}
+	r := reporter{task: task, classes: cfg.Model.Classes, pretrained: pretrained, emit: emit}
 	result, err := train.Run(ctx, cfg, r.observe)
 	out := pipelines.StepResult{
 		Metrics: result.Metrics, LastMetrics: result.LastMetrics, StoppedBy: result.StoppedBy,
@@ -59,34 +60,34 @@ func checkStart(task pipelines.Task) error {
 }
 
 // weightsFile returns the file to start from: the model's weights, those of a
-// checkpoint, or pretrained ones from the model hub; "" = none.
-func weightsFile(ctx context.Context, task pipelines.Task, emit emitFunc) (string, error) {
+// checkpoint, or pretrained ones from the model hub with their hash; "" = none.
+func weightsFile(ctx context.Context, task pipelines.Task, emit emitFunc) (path, sum string, err error) {
 	m := task.Model
 	switch {
 	case m.Weights != nil && m.Weights.Checkpoint != nil:
-		return weightsIn(m.Weights.Checkpoint.Path), nil
+		return weightsIn(m.Weights.Checkpoint.Path), "", nil
 	case m.Weights != nil && m.Weights.Path != "":
-		return weightsIn(m.Weights.Path), nil
+		return weightsIn(m.Weights.Path), "", nil
 	case !m.Pretrained:
-		return "", nil
+		return "", "", nil
 	}
 	info, err := zoo.Lookup(m.Name)
 	if err != nil {
-		return "", configError{err}
+		return "", "", configError{err}
 	}
 	if info.Hub == "" {
-		return "", configError{fmt.Errorf("model %s has no pretrained weights; give a file with weights = PATH", m.Name)}
+		return "", "", configError{fmt.Errorf("model %s has no pretrained weights; give a file with weights = PATH", m.Name)}
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("pretrained weights: %w", err)
+		return "", "", fmt.Errorf("pretrained weights: %w", err)
 	}
 	hub := weights.HubFromEnv(os.Getenv, filepath.Join(cache, "trainwright"))
-	path, sum, err := hub.Fetch(ctx, weights.HubFile{Repo: info.Hub}, "")
+	path, sum, err = hub.Fetch(ctx, weights.HubFile{Repo: info.Hub}, m.PretrainedSHA256)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	return path, message(emit, "info", "pretrained weights of %s: sha256 %s", info.Hub, sum)
+	return path, sum, message(emit, "info", "pretrained weights of %s: sha256 %s", info.Hub, sum)
 }
 
 // weightsIn returns the weights of a checkpoint folder, or the file itself.
