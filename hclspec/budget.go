@@ -11,12 +11,12 @@ import (
 // Bounds on evaluation. HCL's evaluator has none of its own.
 const (
 	maxForNesting = 2
-	maxElements   = 20_000  // of one value, nested ones included
-	maxString     = 1 << 20 // bytes
-	maxInstances  = 10_000  // of one pipeline
-	maxWork       = 500_000 // loop turns and elements handled by one Load or Resolve
-	maxLocals     = 500     // locals that build on one another in a row
-	maxNumberBits = 1100    // binary exponent; a float64 has 1024
+	maxElements   = 20_000    // of one value, nested ones included
+	maxString     = 1 << 20   // bytes
+	maxInstances  = 10_000    // of one pipeline
+	maxWork       = 2_000_000 // loop turns and elements handled by one Load or Resolve
+	maxLocals     = 500       // locals that build on one another in a row
+	maxNumberBits = 1100      // binary exponent; a float64 has 1024
 )
 
 const summaryTooMuch = "Evaluation takes too much"

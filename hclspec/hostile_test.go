@@ -166,6 +166,9 @@ func TestHostileTexts(t *testing.T) {
 			if testing.Verbose() && len(diags) > 0 {
 				t.Logf("%s: %s: %.120s", took, diags[0].Summary, diags[0].Detail)
 			}
+			if len(diags) > 0 && diags[0].Summary == "Source is too complex" {
+				return // refused before anything is formatted, too
+			}
 			if _, diags := hclspec.Format([]byte(text), "main.hcl"); cpu()-started-took > 3*time.Second {
 				t.Errorf("formatting took %s %v", cpu()-started-took, diags)
 			}

@@ -237,10 +237,40 @@ func checkInstance(n *node, r reference) *hcl.Diagnostic {
 			}
 		}
 	}
+	if ok && len(rest) > 1 && a.Name == "outputs" {
+		if d := checkOutputName(n, stepName(rest[1]), t); d != nil {
+			return d
+		}
+	}
 	if names := resultAttributes(n.stepKind()); ok && !slices.Contains(names, a.Name) {
 		return failure(t.SourceRange(), "Unknown result", "%s %s has no result %q; there are %s.%s", article(string(n.stepKind())), "step", a.Name, strings.Join(names, ", "), didYouMean(a.Name, names))
 	}
 	return nil
+}
+
+// checkOutputName checks step.NAME.outputs.X against the outputs that the
+// step block writes out.
+func checkOutputName(n *node, name string, t hcl.Traversal) *hcl.Diagnostic {
+	a := n.block.attrs["outputs"]
+	if a == nil || name == "" {
+		return nil
+	}
+	pairs, diags := hcl.ExprMap(a.Expr)
+	if diags.HasErrors() {
+		return nil
+	}
+	var names []string
+	for _, p := range pairs {
+		k, diags := p.Key.Value(nil)
+		if diags.HasErrors() || k.Type() != cty.String {
+			return nil
+		}
+		names = append(names, stringOf(k))
+	}
+	if slices.Contains(names, name) {
+		return nil
+	}
+	return failure(t.SourceRange(), "Unknown result", "%s has no output %q; it has %s.%s", n.address, name, join(names, "and"), didYouMean(name, names))
 }
 
 func listSome(keys []string) string {

@@ -84,3 +84,38 @@ func BenchmarkLoad1000(b *testing.B) {
 		loadLarge(b, sources)
 	}
 }
+
+// TestTenThousandInstances: the largest matrix loads within the budget.
+func TestTenThousandInstances(t *testing.T) {
+	var seeds []string
+	for i := range 1000 {
+		seeds = append(seeds, fmt.Sprint(i))
+	}
+	text := base(`
+locals {
+  shared = { mixed_precision = true, optimizer = { type = "sgd", momentum = 0.9, weight_decay = 0.1 } }
+}
+train "t" {
+  model   = model.m
+  dataset = dataset.d
+  epochs  = 2
+  preset  = "standard"
+  device  = "cpu"
+  config  = merge(local.shared, { gradient_clip_value = 1 })
+  env     = { A = "1", B = "2" }
+  matrix = {
+    "seed"          = [` + strings.Join(seeds, ", ") + `]
+    "learning_rate" = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
+  }
+}
+output "best" {
+  value = best_of(train.t, "accuracy").run_id
+}
+`)
+	started := cpu()
+	p := must(t, text, planOptions())
+	if took := cpu() - started; len(p.Steps) != 10_000 || took > 5*time.Second {
+		t.Errorf("%d steps, %s", len(p.Steps), took)
+	}
+	t.Log(cpu() - started)
+}
