@@ -6,6 +6,7 @@
 package adaptertest
 
 import (
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -64,17 +65,21 @@ var checks = []struct {
 	{"StoppedAndResumed", checkStopped},
 	{"BrokenCheckpoint", checkBroken},
 	{"NoCheckpoint", checkNoCheckpoint},
+	{"StartResume", checkStartResume},
+	{"StartWeights", checkStartWeights},
 	{"LockIsHeld", checkLock},
 }
 
 // Run runs the suite.
 func Run(t *testing.T, h Harness) {
+	u := &undisturbed{}
+	dir := t.TempDir()
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
 			if why, ok := h.Leave[c.name]; ok {
 				t.Skip(why)
 			}
-			p := newProbe(t, h)
+			p := newProbe(t, h, filepath.Join(dir, c.name), u)
 			for _, f := range p.do(c.run) {
 				t.Error(f)
 			}
@@ -88,12 +93,12 @@ func Run(t *testing.T, h Harness) {
 // Failures runs the named checks and returns what they found, by check,
 // without failing t: it is how the suite itself is tested.
 func Failures(t *testing.T, h Harness, names ...string) map[string][]string {
-	out := map[string][]string{}
+	out, dir := map[string][]string{}, t.TempDir()
 	for _, c := range checks {
 		if !slices.Contains(names, c.name) {
 			continue
 		}
-		if f := newProbe(t, h).do(c.run); len(f) > 0 {
+		if f := newProbe(t, h, filepath.Join(dir, c.name), &undisturbed{}).do(c.run); len(f) > 0 {
 			out[c.name] = f
 		}
 	}

@@ -52,8 +52,8 @@ func (p *probe) schema() schema.Schema {
 
 // checkConfigReported: config_applied tells every value that was asked for.
 func checkConfigReported(p *probe) {
-	task := p.task()
-	p.compareApplied(task, p.complete(task))
+	a := p.whole()
+	p.compareApplied(p.shared.task, a)
 }
 
 func (p *probe) compareApplied(task pipelines.Task, a attemptEnd) {
@@ -83,7 +83,7 @@ func checkRepeatable(p *probe) {
 	if p.Inexact != "" {
 		p.skip("%s", p.Inexact)
 	}
-	a, b := p.complete(p.task()), p.complete(p.task())
+	a, b := p.whole(), p.complete(p.task())
 	if !bytes.Equal(p.final(a), p.final(b)) {
 		p.errorf("two equal trainings end with different weights")
 	}
@@ -219,7 +219,7 @@ func another(f schema.Field, now any) (any, bool) {
 
 // checkAttributes changes the train block's own numbers.
 func checkAttributes(p *probe) {
-	base := p.complete(p.task())
+	base := p.whole()
 	for name, change := range map[string]func(*pipelines.TaskTrain){
 		"seed":       func(t *pipelines.TaskTrain) { t.Seed += 11 },
 		"batch_size": func(t *pipelines.TaskTrain) { t.BatchSize = max(1, t.BatchSize/2) },

@@ -14,8 +14,8 @@ import (
 // checkEvents looks at one whole training: order, identity, and that what is
 // announced is there.
 func checkEvents(p *probe) {
-	task := p.task()
-	a := p.complete(task)
+	a := p.whole()
+	task := p.shared.task
 	p.checkOrder(task, a)
 	var epochs []int
 	for _, e := range a.events {

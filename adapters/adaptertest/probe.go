@@ -31,18 +31,27 @@ type probe struct {
 	runs     int
 	failures []string
 	skipped  string
+	shared   *undisturbed
+}
+
+// undisturbed is one training that nobody disturbed, which several checks
+// compare theirs with.
+type undisturbed struct {
+	task pipelines.Task
+	end  attemptEnd
+	done bool
 }
 
 type abort struct{}
 
-func newProbe(t *testing.T, h Harness) *probe {
+func newProbe(t *testing.T, h Harness, dir string, u *undisturbed) *probe {
 	if h.Slow == 0 {
 		h.Slow = time.Minute
 	}
 	if h.Weights == nil {
 		h.Weights = weightFiles
 	}
-	return &probe{Harness: h, t: t, dir: t.TempDir()}
+	return &probe{Harness: h, t: t, dir: dir, shared: u}
 }
 
 func (p *probe) do(check func(*probe)) (failures []string) {
@@ -257,6 +266,16 @@ func (p *probe) complete(task pipelines.Task) attemptEnd {
 		p.fatalf("attempt %d ended with exit code %d, state %q, error %q\n%s", task.Attempt, a.code, r.State, r.Error, a.log)
 	}
 	return a
+}
+
+// whole is a training that nobody disturbed, made once.
+func (p *probe) whole() attemptEnd {
+	if u := p.shared; !u.done {
+		u.task = p.task()
+		u.end = p.complete(u.task)
+		u.done = true
+	}
+	return p.shared.end
 }
 
 // final returns the trained values at the end of a training.

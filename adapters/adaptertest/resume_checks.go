@@ -40,7 +40,7 @@ func resumedOf(a attemptEnd) *pipelines.Resumed {
 // checkKilled kills a training after its first checkpoint, again before the
 // next, and lets the third attempt end.
 func checkKilled(p *probe) {
-	whole := p.complete(p.task())
+	whole := p.whole()
 	task := p.task()
 	x := p.start(task)
 	if !x.until(func(e []pipelines.Event) bool { return count(e, isCheckpoint) > 0 }) {
@@ -69,7 +69,7 @@ func checkKilled(p *probe) {
 // checkStopped stops a training by SIGTERM: it writes a checkpoint where it
 // stands and ends as cancelled; the next attempt goes on from there.
 func checkStopped(p *probe) {
-	whole := p.complete(p.task())
+	whole := p.whole()
 	task := p.task()
 	x := p.start(task)
 	x.until(func(e []pipelines.Event) bool { return count(e, isUnderWay) > 0 })
@@ -97,7 +97,7 @@ func checkStopped(p *probe) {
 // checkBroken damages the newest checkpoint: the next attempt must notice and
 // go on from the one before.
 func checkBroken(p *probe) {
-	whole := p.complete(p.task())
+	whole := p.whole()
 	task := p.task()
 	x := p.start(task)
 	if !x.until(func(e []pipelines.Event) bool { return count(e, isCheckpoint) > 1 }) {
@@ -120,7 +120,7 @@ func checkBroken(p *probe) {
 
 // checkNoCheckpoint damages them all: training begins anew and ends the same.
 func checkNoCheckpoint(p *probe) {
-	whole := p.complete(p.task())
+	whole := p.whole()
 	task := p.task()
 	x := p.start(task)
 	x.until(func(e []pipelines.Event) bool { return count(e, isCheckpoint) > 0 })

@@ -17,6 +17,9 @@ import (
 // chunk is how much Next reads at a time; a longer line grows it to MaxLine.
 const chunk = 1 << 20
 
+// maxSeq is the largest number that every JSON reader takes exactly.
+const maxSeq = 1<<53 - 1
+
 // Reader reads the whole lines of a spool that may still be growing. It opens
 // the file for each read, so it may start before the file exists.
 type Reader struct {
@@ -139,7 +142,7 @@ func Parse(line []byte, attempt int) (pipelines.Event, error) {
 	switch {
 	case e.Version < 1:
 		return e, errors.New(`"v" is missing`)
-	case e.Seq < 1:
+	case e.Seq < 1 || e.Seq > maxSeq:
 		return e, errors.New(`"seq" must count from 1`)
 	case e.Attempt < 1 || attempt != 0 && e.Attempt != attempt:
 		return e, fmt.Errorf(`"attempt" is %d, this is attempt %d`, e.Attempt, attempt)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/trainwright/trainwright/pipelines/process"
 	"github.com/trainwright/trainwright/runner"
 )
 
@@ -52,7 +51,7 @@ func liveSlots(t tx, resource string) (map[int]bool, error) {
 		if err := json.Unmarshal([]byte(body), &h); err != nil {
 			return nil, err
 		}
-		taken[slot] = !process.ID{Host: h.Host, PID: h.PID, Start: h.StartTime, Boot: h.BootID}.Gone()
+		taken[slot] = !runner.HolderGone(h)
 	}
 	return taken, rows.Err()
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/trainwright/trainwright/pipelines"
-	"github.com/trainwright/trainwright/pipelines/process"
 	"github.com/trainwright/trainwright/runner"
 )
 
@@ -149,8 +148,9 @@ func testOutputs(t *testing.T, open Open) {
 }
 
 func holder(id string) runner.LockHolder {
-	p := process.Self()
-	return runner.LockHolder{ID: id, Host: p.Host, PID: p.PID, StartTime: p.Start, BootID: p.Boot, User: "u", Operation: "apply", Created: clock}
+	h := runner.NewHolder("apply")
+	h.ID, h.Created = id, clock
+	return h
 }
 
 func testLock(t *testing.T, open Open) {
