@@ -39,7 +39,7 @@ func lowerConvGradInputCPU(l *lowerer, n graph.Node) {
 		p, q := c.r-1-c.pad, c.s-1-c.pad
 		l.setFast(n, l.conv(dy, l.flipped(w, c), 1, c.group, p, q, p, q))
 	case c.stride == 2 && c.phased():
-		l.setFast(n, l.phases(dy, w, c, nchwPhase))
+		l.setFast(n, l.phases(dy, w, c, 1, nchwPhase))
 	default:
 		l.setFast(n, l.convTranspose(dy, w, c))
 	}
@@ -103,25 +103,26 @@ func (c conv) phased() bool {
 	return c.r > 1 && c.s > 1 || c.r == 1 && c.s == 1 && c.pad == 0
 }
 
-// phaseConv convolves dy with the weight of one phase and returns the result
-// as [rows of blocks, count, 1, count, 1, block].
+// phaseConv convolves dy with the weight of one phase.
 type phaseConv func(l *lowerer, dy, w string, c conv, v, h taps) string
 
 func nchwPhase(l *lowerer, dy, w string, c conv, v, h taps) string {
-	t := l.conv(dy, w, 1, c.group, v.before, h.before, v.after, h.after)
-	return l.reshape(t, c.n*c.c, v.count, 1, h.count, 1, 1)
+	return l.conv(dy, w, 1, c.group, v.before, h.before, v.after, h.after)
 }
 
 // phases computes dx of a convolution with stride 2 from four convolutions,
-// one for each residue of row and column, interleaved.
-func (l *lowerer) phases(dy, w string, c conv, phase phaseConv) string {
+// one for each residue of row and column, interleaved; channels lie in blocks
+// of the given size, 1 in NCHW.
+func (l *lowerer) phases(dy, w string, c conv, block int, phase phaseConv) string {
+	part := func(w string, v, h taps) string {
+		return l.reshape(phase(l, dy, w, c, v, h), c.n*c.c/block, v.count, 1, h.count, 1, block)
+	}
 	if !c.depthwise() {
 		w = l.transpose(w, 1, 0, 2, 3)
 	}
 	if c.r == 1 { // only even rows and columns get something
 		v, h := phaseTaps(0, 1, 0, c.h, c.ho), phaseTaps(0, 1, 0, c.w, c.wo)
-		t := phase(l, dy, w, c, v, h)
-		return l.crop(l.pad(t, make([]int, 6), []int{0, 0, 1, 0, 1, 0}), c)
+		return l.crop(l.pad(part(w, v, h), make([]int, 6), []int{0, 0, 1, 0, 1, 0}), c, block)
 	}
 	var rows []string
 	for r := range 2 {
@@ -129,12 +130,11 @@ func (l *lowerer) phases(dy, w string, c conv, phase phaseConv) string {
 		var cols []string
 		for s := range 2 {
 			h := phaseTaps(s, c.s, c.pad, c.w, c.wo)
-			kernel := l.pick(l.pick(w, 2, v.rows), 3, h.rows)
-			cols = append(cols, phase(l, dy, kernel, c, v, h))
+			cols = append(cols, part(l.pick(l.pick(w, 2, v.rows), 3, h.rows), v, h))
 		}
 		rows = append(rows, l.concat(4, cols...))
 	}
-	return l.crop(l.concat(2, rows...), c)
+	return l.crop(l.concat(2, rows...), c, block)
 }
 
 // pick takes the given indices of an axis.
@@ -143,11 +143,11 @@ func (l *lowerer) pick(x string, axis int, indices []int) string {
 }
 
 // crop joins interleaved phases to an image and cuts what an odd size has too much.
-func (l *lowerer) crop(t string, c conv) string {
+func (l *lowerer) crop(t string, c conv, block int) string {
 	h, w := (c.h+1)/2*2, (c.w+1)/2*2
-	x := l.reshape(t, c.n, c.c, h, w)
-	if h == c.h && w == c.w {
-		return x
+	if h != c.h || w != c.w {
+		t = l.reshape(t, c.n*c.c/block, h, w, block)
+		t = l.slice(t, []int{1, 2}, []int{0, 0}, []int{c.h, c.w}, nil)
 	}
-	return l.slice(x, []int{2, 3}, []int{0, 0}, []int{c.h, c.w}, nil)
+	return l.reshape(t, c.n, c.c, c.h, c.w)
 }

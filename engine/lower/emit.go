@@ -20,21 +20,25 @@ type lowerer struct {
 	o        Options
 	scope    string
 
-	nodes []*onnx.NodeProto
-	inits []*onnx.TensorProto
-	types map[string]graph.DType
-	made  map[string]bool     // names that a node produces
-	seen  map[string][]string // op, inputs and attributes -> outputs
-	names map[graph.Value]string
-	halfs map[graph.Value]string // the value in o.Precision
-	users map[graph.Value][]int  // indices of the live nodes that use a value
-	count int
-	err   error
+	nodes    []*onnx.NodeProto
+	inits    []*onnx.TensorProto
+	types    map[string]graph.DType
+	made     map[string]bool     // names that a node produces
+	seen     map[string][]string // op, inputs and attributes -> outputs
+	names    map[graph.Value]string
+	halfs    map[graph.Value]string // the value in o.Precision
+	users    map[graph.Value][]int  // indices of the live nodes that use a value
+	leaves   map[graph.Value]bool   // it is an output or a next value
+	blocks   map[graph.Value]string // the value in blocks of channels (blocked.go)
+	override map[graph.Value]string // what in returns while a rule runs on blocks
+	count    int
+	err      error
 }
 
 func newLowerer(g *graph.Graph, provider Provider, o Options) *lowerer {
 	return &lowerer{g: g, provider: provider, o: o, types: map[string]graph.DType{}, made: map[string]bool{}, seen: map[string][]string{},
-		names: map[graph.Value]string{}, halfs: map[graph.Value]string{}, users: map[graph.Value][]int{}}
+		names: map[graph.Value]string{}, halfs: map[graph.Value]string{}, users: map[graph.Value][]int{},
+		leaves: map[graph.Value]bool{}, blocks: map[graph.Value]string{}}
 }
 
 var elemTypes = map[graph.DType]onnx.TensorProto_DataType{
@@ -61,6 +65,10 @@ func (l *lowerer) plain(v graph.Value) string {
 	if name, ok := l.names[v]; ok {
 		return name
 	}
+	if l.blocks[v] != "" {
+		l.names[v] = l.unblock(v)
+		return l.names[v]
+	}
 	if half, ok := l.halfs[v]; ok {
 		l.names[v] = l.cast(half, l.g.DType(v))
 		return l.names[v]
@@ -69,7 +77,13 @@ func (l *lowerer) plain(v graph.Value) string {
 	return ""
 }
 
-func (l *lowerer) in(n graph.Node, i int) string { return l.plain(n.In[i]) }
+// in returns input i of the node that is being lowered.
+func (l *lowerer) in(n graph.Node, i int) string {
+	if name, ok := l.override[n.In[i]]; ok {
+		return name
+	}
+	return l.plain(n.In[i])
+}
 
 func (l *lowerer) set(n graph.Node, names ...string) {
 	for i, name := range names {

@@ -41,13 +41,15 @@ type Options struct {
 	// without it (see ReducedPrecision).
 	Precision Precision
 
-	// PortableLayout keeps images in NCHW on the CPU provider. The default
-	// there uses the runtime's own blocked layout where it is faster.
-	PortableLayout bool
-
 	// StandardOps uses no operator beyond ONNX's own, for models that are
-	// deployed to other runtimes. Together with PortableLayout.
+	// deployed to other runtimes. Without Block.
 	StandardOps bool
+
+	// Block is the number of channels that the CPU provider of this machine
+	// stores together in its own image layout (see DetectBlock). With it, images
+	// whose channels fill blocks are kept so, which is faster but ties the
+	// model to machines like this one. 0 keeps to NCHW.
+	Block int
 }
 
 // ReducedPrecision reports whether the provider computes faster in p than in
@@ -107,6 +109,11 @@ func (l *lowerer) live() []int {
 	for _, list := range [][]graph.Named{l.g.Inputs(), l.g.Params(), l.g.States(), l.g.Outputs(), l.g.Assigns()} {
 		for _, o := range list {
 			mark(o.Value)
+		}
+	}
+	for _, list := range [][]graph.Named{l.g.Outputs(), l.g.Assigns()} {
+		for _, o := range list {
+			l.leaves[o.Value] = true
 		}
 	}
 	for i := len(nodes) - 1; i >= 0; i-- {
@@ -178,5 +185,8 @@ func (l *lowerer) model() *onnx.ModelProto {
 			opsets[d] = 1
 		}
 	}
-	return onnx.NewModel(gp, "trainwright", opsets)
+	return onnx.NewModel(gp, producer, opsets)
 }
+
+// producer is the producer_name of the models.
+const producer = "trainwright"

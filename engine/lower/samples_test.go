@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/trainwright/trainwright/engine/autodiff"
@@ -27,16 +28,53 @@ func openORT(t *testing.T) *ort.Runtime {
 	return rt
 }
 
-// lowerings are the ways a graph is checked. All run on the CPU provider,
-// which has every op that the cuda table uses.
-var lowerings = []struct {
+type way struct {
 	name     string
 	provider lower.Provider
 	options  lower.Options
-}{
-	{"cpu", lower.CPU, lower.Options{}},
-	{"cpu portable", lower.CPU, lower.Options{PortableLayout: true}},
-	{"cuda", lower.CUDA, lower.Options{}},
+}
+
+// lowerings are the ways a graph is checked. All run on the CPU provider,
+// which has every op that the cuda table uses.
+func lowerings(t *testing.T, rt *ort.Runtime) []way {
+	ways := []way{{"cpu", lower.CPU, lower.Options{}}, {"cuda", lower.CUDA, lower.Options{}}}
+	if b := blockSize(t, rt); b > 0 {
+		ways = append(ways, way{"cpu in blocks", lower.CPU, lower.Options{Block: b}})
+	}
+	return ways
+}
+
+func blockSize(t *testing.T, rt *ort.Runtime) int {
+	t.Helper()
+	b, err := lower.DetectBlock(func(model []byte) ([]float32, error) {
+		s, err := rt.NewSession(model, ort.Options{IntraThreads: 1})
+		if err != nil {
+			return nil, err
+		}
+		defer s.Close()
+		out, err := rt.NewTensor(ort.Float32, 1, 64, 1, 2)
+		if err != nil {
+			return nil, err
+		}
+		defer out.Close()
+		b, err := s.NewBinding()
+		if err != nil {
+			return nil, err
+		}
+		defer b.Close()
+		if err := b.Output("y", out); err != nil {
+			return nil, err
+		}
+		if err := b.Run(context.Background()); err != nil {
+			return nil, err
+		}
+		v, err := ort.View[float32](out)
+		return slices.Clone(v), err
+	})
+	if err != nil {
+		t.Log(err)
+	}
+	return b
 }
 
 // data returns the numbers of input i of a sample.
@@ -166,12 +204,13 @@ func (c *check) run(t *testing.T, s *ort.Session, rt *ort.Runtime, x [][]float64
 // gradient is the derivative, measured along random directions.
 func TestSamples(t *testing.T) {
 	rt := openORT(t)
+	ways := lowerings(t, rt)
 	for _, op := range graph.Ops() {
 		for _, s := range op.Samples {
 			t.Run(op.Name+"/"+s.Name, func(t *testing.T) {
 				c := newCheck(t, s, op.Gradient != nil)
 				var first map[string][]float64
-				for _, way := range lowerings {
+				for _, way := range ways {
 					m, err := lower.Model(c.g, way.provider, way.options)
 					if err != nil {
 						t.Fatal(err)

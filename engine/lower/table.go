@@ -33,6 +33,9 @@ func cpuRules(o Options) map[string]rule {
 		"ConvGradInput": lowerConvGradInputCPU,
 		"MaxPoolGrad":   lowerMaxPoolGradCPU,
 	})
+	if o.Block > 1 {
+		return blockedRules(rules)
+	}
 	return rules
 }
 

@@ -63,7 +63,7 @@ func inferenceModel(m SavedModel, batch int) (*onnx.ModelProto, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
 	}
-	return lower.Model(g, lower.CPU, lower.Options{PortableLayout: true, StandardOps: true})
+	return lower.Model(g, lower.CPU, lower.Options{StandardOps: true})
 }
 
 // freeBatch replaces the batch size in a by the size of the input at run time.
