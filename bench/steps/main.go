@@ -16,6 +16,7 @@ import (
 	"github.com/trainwright/trainwright/engine/autodiff"
 	"github.com/trainwright/trainwright/engine/graph"
 	"github.com/trainwright/trainwright/engine/lower"
+	"github.com/trainwright/trainwright/engine/lower/layout"
 	"github.com/trainwright/trainwright/engine/nn"
 	"github.com/trainwright/trainwright/engine/optim"
 	"github.com/trainwright/trainwright/engine/ort"
@@ -103,7 +104,11 @@ func measure(ctx context.Context, c config) (result, error) {
 	if err != nil {
 		return r, err
 	}
-	model, err := lower.Model(g, lower.CPU, lower.Options{PortableLayout: c.portable})
+	var o lower.Options
+	if !c.portable {
+		o.Block = layout.Block(ctx, rt)
+	}
+	model, err := lower.Model(g, lower.CPU, o)
 	if err != nil {
 		return r, err
 	}

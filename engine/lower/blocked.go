@@ -26,7 +26,8 @@ func blockedRules(plain map[string]rule) map[string]rule {
 	}
 	for op, try := range map[string]func(*lowerer, graph.Node) bool{
 		"Conv": blockedConv, "ConvGradInput": blockedConvGradInput,
-		"BatchNorm": blockedBatchNorm, "BatchNormGrad": blockedBatchNormGrad,
+		"BatchNorm": blockedBatchNorm, "BatchNormGrad": blockedBatchNormGrad, "BatchNormInference": blockedBatchNormInference,
+		"MaxPool":   blockedMaxPool,
 		"ReduceSum": blockedReduce("ReduceSum"), "ReduceMean": blockedReduce("ReduceMean"),
 		"GlobalAvgPool": blockedGlobalAvgPool, "Expand": blockedExpand,
 	} {

@@ -43,6 +43,51 @@ func spec(shape ...int) graph.Spec {
 	return graph.Spec{Type: graph.Type{DType: graph.Float32, Shape: shape}}
 }
 
+// TestBlockedInference does the same with a net that is not trained.
+func TestBlockedInference(t *testing.T) {
+	rt := openORT(t)
+	block := blockSize(t, rt)
+	if block == 0 {
+		t.Skip("needs a processor for which ONNX Runtime has a blocked layout")
+	}
+	s := graph.Sample{Name: "inference", In: []graph.Spec{spec(2, 3, 12, 12), spec(16, 3, 3, 3), spec(16, 16, 3, 3), spec(16), spec(16)},
+		Build: func(g *graph.Graph, in []graph.Value) []graph.Value {
+			norm := func(x graph.Value) graph.Value {
+				return g.BatchNormInference(x, in[3], in[4], in[4], g.Square(in[3]), 1e-3)
+			}
+			x := g.MaxPool(g.Relu(norm(g.Conv(in[0], in[1], graph.ConvAttrs{Stride: 2, Pad: 1}))), graph.PoolAttrs{Kernel: 2})
+			return []graph.Value{g.Relu(g.Add(norm(g.Conv(x, in[2], graph.ConvAttrs{Pad: 1})), x))}
+		}}
+	c := newCheck(t, s, false)
+	var first map[string][]float64
+	for _, o := range []lower.Options{{}, {Block: block}} {
+		m, err := lower.Model(c.g, lower.CPU, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := onnx.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		session, err := rt.NewSession(raw, ort.Options{IntraThreads: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer session.Close()
+		x := make([][]float64, len(c.specs))
+		for i, spec := range c.specs {
+			x[i] = data(spec, i)
+		}
+		got := c.run(t, session, rt, x)
+		if first == nil {
+			first = got
+		}
+		if d := distance(got["y0"], first["y0"]); d > 1e-4 {
+			t.Errorf("in blocks the output differs by %.3g", d)
+		}
+	}
+}
+
 // TestBlockedNet compares a net in blocks with the same net in NCHW, forward
 // and backward, and sees that blocks and fusion are really used.
 func TestBlockedNet(t *testing.T) {

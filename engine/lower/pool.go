@@ -1,6 +1,8 @@
 package lower
 
 import (
+	"slices"
+
 	"github.com/trainwright/trainwright/engine/graph"
 	"github.com/trainwright/trainwright/engine/onnx"
 )
@@ -22,11 +24,12 @@ func (l *lowerer) maxPool(x string, a graph.PoolAttrs, indices bool) []string {
 
 func lowerMaxPool(l *lowerer, n graph.Node) {
 	a, _ := n.Attr.(graph.PoolAttrs)
-	needed := false
-	for _, i := range l.users[n.Out[0]] {
-		needed = needed || l.g.Nodes()[i].Op == "MaxPoolGrad"
-	}
-	l.set(n, l.maxPool(l.in(n, 0), a, needed)[0])
+	l.set(n, l.maxPool(l.in(n, 0), a, l.needsIndices(n))[0])
+}
+
+// needsIndices reports whether the backward pass of a pooling is in the graph.
+func (l *lowerer) needsIndices(n graph.Node) bool {
+	return slices.ContainsFunc(l.users[n.Out[0]], func(i int) bool { return l.g.Nodes()[i].Op == "MaxPoolGrad" })
 }
 
 // lowerMaxPoolScatter adds the gradient up at the indices of the maxima.

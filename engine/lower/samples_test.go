@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/trainwright/trainwright/engine/autodiff"
 	"github.com/trainwright/trainwright/engine/graph"
 	"github.com/trainwright/trainwright/engine/lower"
+	"github.com/trainwright/trainwright/engine/lower/layout"
 	"github.com/trainwright/trainwright/engine/onnx"
 	"github.com/trainwright/trainwright/engine/ort"
 )
@@ -46,35 +46,7 @@ func lowerings(t *testing.T, rt *ort.Runtime) []way {
 
 func blockSize(t *testing.T, rt *ort.Runtime) int {
 	t.Helper()
-	b, err := lower.DetectBlock(func(model []byte) ([]float32, error) {
-		s, err := rt.NewSession(model, ort.Options{IntraThreads: 1})
-		if err != nil {
-			return nil, err
-		}
-		defer s.Close()
-		out, err := rt.NewTensor(ort.Float32, 1, 64, 1, 2)
-		if err != nil {
-			return nil, err
-		}
-		defer out.Close()
-		b, err := s.NewBinding()
-		if err != nil {
-			return nil, err
-		}
-		defer b.Close()
-		if err := b.Output("y", out); err != nil {
-			return nil, err
-		}
-		if err := b.Run(context.Background()); err != nil {
-			return nil, err
-		}
-		v, err := ort.View[float32](out)
-		return slices.Clone(v), err
-	})
-	if err != nil {
-		t.Log(err)
-	}
-	return b
+	return layout.Block(t.Context(), rt)
 }
 
 // data returns the numbers of input i of a sample.

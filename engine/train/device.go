@@ -17,6 +17,7 @@ type device struct {
 	name      string // cpu
 	provider  lower.Provider
 	precision lower.Precision
+	block     int // lower.Options.Block
 	options   ort.Options
 }
 
@@ -52,12 +53,16 @@ func (d device) environment(rt *ort.Runtime) map[string]string {
 	if level == "" {
 		level = "all"
 	}
+	kernels := "standard"
+	if d.block > 0 {
+		kernels = fmt.Sprintf("channels in blocks of %d", d.block)
+	}
 	return map[string]string{
 		"onnxruntime":  rt.Version(),
 		"provider":     string(d.provider),
 		"threads":      strconv.Itoa(d.options.IntraThreads),
 		"optimization": level,
-		"kernels":      "standard",
+		"kernels":      kernels,
 		"platform":     runtime.GOOS + "/" + runtime.GOARCH,
 		"isa":          isa(),
 	}

@@ -23,7 +23,7 @@ type program struct {
 // compile lowers a graph and makes a session for it, with host tensors for its
 // inputs and outputs.
 func compile(rt *ort.Runtime, g *graph.Graph, d device) (*program, error) {
-	model, err := lower.Model(g, d.provider, lower.Options{Precision: d.precision})
+	model, err := lower.Model(g, d.provider, lower.Options{Precision: d.precision, Block: d.block})
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/trainwright/trainwright/engine/graph"
 	"github.com/trainwright/trainwright/engine/image"
 	"github.com/trainwright/trainwright/engine/lower"
+	"github.com/trainwright/trainwright/engine/lower/layout"
 	"github.com/trainwright/trainwright/engine/optim"
 	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/engine/zoo"
@@ -64,6 +65,7 @@ func newTrainer(cfg Config, observe Observer) (t *trainer, err error) {
 	if t.rt, err = openRuntime(cfg.Library); err != nil {
 		return nil, err
 	}
+	t.device.block = layout.Block(context.Background(), t.rt)
 	defer func() {
 		if err != nil {
 			t.close()
