@@ -70,6 +70,9 @@ enum OrtSlot {
   Slot_BindOutput = 137,
   Slot_BindOutputToDevice = 138,
   Slot_GetBoundOutputValues = 140,
+  Slot_CreateAndRegisterAllocator = 144,
+  Slot_CreateArenaCfg = 156,
+  Slot_ReleaseArenaCfg = 157,
   Slot_SynchronizeBoundInputs = 202,
   Slot_SynchronizeBoundOutputs = 203,
   Slot_SessionOptionsAppendExecutionProvider_CUDA_V2 = 204,
@@ -83,6 +86,7 @@ enum OrtSlot {
 // Values of ONNX Runtime's enums that are used.
 enum {
   OrtDeviceAllocator = 0,
+  OrtArenaAllocator = 1,
   OrtMemTypeDefault = 0,
   OrtLoggingLevelError = 3,
 };
@@ -147,6 +151,9 @@ void *ort_CreateCUDAProviderOptions(OrtTable t, void **out);
 void *ort_UpdateCUDAProviderOptions(OrtTable t, void *cuda, const char *const *keys, const char *const *values, size_t count);
 void *ort_RegisterCustomOpsLibrary_V2(OrtTable t, void *options, const char *path);
 void *ort_SetDeterministicCompute(OrtTable t, void *options, _Bool on);
+void *ort_CreateAndRegisterAllocator(OrtTable t, void *env, void *info, void *config);
+void *ort_CreateArenaCfg(OrtTable t, size_t max_mem, int extend, int first_chunk, int max_dead, void **out);
+void ort_ReleaseArenaCfg(OrtTable t, void *object);
 void ort_ReleaseStatus(OrtTable t, void *object);
 void ort_ReleaseMemoryInfo(OrtTable t, void *object);
 void ort_ReleaseSession(OrtTable t, void *object);

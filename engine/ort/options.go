@@ -31,6 +31,9 @@ type Options struct {
 	Optimization OptLevel // how far the graph is rewritten
 	MemPattern   bool     // plan one block of memory per run
 	NoArena      bool     // allocate and free instead of keeping an arena (slower)
+	// SharedArena takes host memory from one arena of the process: sessions
+	// that never run at the same time then need only what the largest needs.
+	SharedArena bool
 	// NoSpinning lets idle threads sleep at once: right when other threads of
 	// the process compute too, slower otherwise.
 	NoSpinning    bool
@@ -91,10 +94,13 @@ func (o Options) applyStrings(r *Runtime, p unsafe.Pointer) error {
 	var a arena
 	defer a.free()
 	config := maps.Clone(o.Config)
+	if config == nil {
+		config = map[string]string{}
+	}
+	if o.SharedArena {
+		config["session.use_env_allocators"] = "1"
+	}
 	if o.NoSpinning {
-		if config == nil {
-			config = map[string]string{}
-		}
 		config["session.intra_op.allow_spinning"] = "0"
 		config["session.inter_op.allow_spinning"] = "0"
 	}

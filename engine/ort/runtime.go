@@ -67,7 +67,26 @@ func load(path string) (*Runtime, error) {
 	if err := rt.check(C.ort_CreateCpuMemoryInfo(table, C.OrtDeviceAllocator, C.OrtMemTypeDefault, &rt.cpu)); err != nil {
 		return nil, err
 	}
-	return rt, rt.check(C.ort_GetAllocatorWithDefaultOptions(table, &rt.allocator))
+	if err := rt.check(C.ort_GetAllocatorWithDefaultOptions(table, &rt.allocator)); err != nil {
+		return nil, err
+	}
+	return rt, rt.shareArena()
+}
+
+// shareArena gives the environment one host memory arena, for the sessions
+// that ask for it (Options.SharedArena).
+func (r *Runtime) shareArena() error {
+	var info, config unsafe.Pointer
+	if err := r.check(C.ort_CreateCpuMemoryInfo(r.table, C.OrtArenaAllocator, C.OrtMemTypeDefault, &info)); err != nil {
+		return err
+	}
+	defer C.ort_ReleaseMemoryInfo(r.table, info)
+	const noLimit, byDefault = 0, -1
+	if err := r.check(C.ort_CreateArenaCfg(r.table, noLimit, byDefault, byDefault, byDefault, &config)); err != nil {
+		return err
+	}
+	defer C.ort_ReleaseArenaCfg(r.table, config)
+	return r.check(C.ort_CreateAndRegisterAllocator(r.table, r.env, info, config))
 }
 
 // Path returns the file that was loaded.

@@ -239,6 +239,18 @@ void *ort_SetDeterministicCompute(OrtTable t, void *options, _Bool on) {
   return ((void *(*)(void *, _Bool))t[Slot_SetDeterministicCompute])(options, on);
 }
 
+void *ort_CreateAndRegisterAllocator(OrtTable t, void *env, void *info, void *config) {
+  return ((void *(*)(void *, void *, void *))t[Slot_CreateAndRegisterAllocator])(env, info, config);
+}
+
+void *ort_CreateArenaCfg(OrtTable t, size_t max_mem, int extend, int first_chunk, int max_dead, void **out) {
+  return ((void *(*)(size_t, int, int, int, void **))t[Slot_CreateArenaCfg])(max_mem, extend, first_chunk, max_dead, out);
+}
+
+void ort_ReleaseArenaCfg(OrtTable t, void *object) {
+  if (object) ((void (*)(void *))t[Slot_ReleaseArenaCfg])(object);
+}
+
 void ort_ReleaseStatus(OrtTable t, void *object) {
   if (object) ((void (*)(void *))t[Slot_ReleaseStatus])(object);
 }

@@ -40,7 +40,9 @@ func newDevice(name string, threads int) (device, error) {
 	switch {
 	case name == "" || name == "auto" || name == "cpu":
 		return device{name: "cpu", provider: lower.CPU, precision: lower.Float32,
-			options: ort.Options{IntraThreads: threads, InterThreads: 1}}, nil
+			// Loading images goes on beside the graph, so idle threads sleep; the
+			// graphs run one at a time, so they share their memory.
+			options: ort.Options{IntraThreads: threads, InterThreads: 1, NoSpinning: true, SharedArena: true}}, nil
 	case name == "cuda" || strings.HasPrefix(name, "cuda:"):
 		return device{}, fmt.Errorf("device %q: this version of the native adapter trains on the CPU only; set device = \"cpu\" or \"auto\", or use another adapter", name)
 	}
