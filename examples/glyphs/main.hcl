@@ -12,7 +12,7 @@ variable "data" {
 
 variable "epochs" {
   type    = number
-  default = 12
+  default = 8
 
   validation {
     condition     = var.epochs > 0
