@@ -141,6 +141,7 @@ func (a *app) apply(ctx context.Context, s *session, plan *runner.Plan, how appl
 		Observer: observers{&jsonLines{app: a}, reports, shown}, Commit: commit, Branch: branch,
 	})
 	shown.Close()
+	reports.wait.Wait()
 	if a.json || result.ApplyID == "" && err != nil {
 		return err
 	}

@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/trainwright/trainwright/internal/report"
 	"github.com/trainwright/trainwright/pipelines"
@@ -23,6 +25,9 @@ type reporter struct {
 	ctx     context.Context
 	session *session
 	plan    *runner.Plan
+
+	wait    sync.WaitGroup
+	mu      sync.Mutex
 	written []string
 }
 
@@ -31,14 +36,18 @@ func (r *reporter) Observe(n runner.Notice) {
 	if n.Type != runner.NoticeStepEnded || n.RunID == "" {
 		return
 	}
-	path, err := r.write(n.RunID)
-	if err != nil {
-		r.app.log.Warn("writing the report", "run", n.RunID, "error", err)
-		return
-	}
-	if path != "" {
-		r.written = append(r.written, path)
-	}
+	r.wait.Go(func() { // pictures take a moment, and other steps go on
+		path, err := r.write(n.RunID)
+		if err != nil {
+			r.app.log.Error("writing the report", "run", n.RunID, "error", err)
+			return
+		}
+		if path != "" {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.written = append(r.written, path)
+		}
+	})
 }
 
 func (r *reporter) write(runID string) (string, error) {
@@ -109,8 +118,9 @@ func reportData(ctx context.Context, store runner.Store, run pipelines.Run) (rep
 	return d, err
 }
 
-// list says where the reports are.
+// list says where the reports are, once all are written.
 func (r *reporter) list(w io.Writer) {
+	slices.Sort(r.written)
 	for _, path := range r.written {
 		fmt.Fprintf(w, "Report: %s\n", nearPath(path))
 	}
