@@ -56,6 +56,7 @@ type result struct {
 	Model     string  `json:"model"`
 	Best      float64 `json:"best"`   // images/s of the fastest step
 	Median    float64 `json:"median"` // images/s of the median step
+	CPU       float64 `json:"cpu_s"`  // processor seconds of the median step: what a busy machine blurs least
 	FirstStep float64 `json:"first_step_s"`
 	PeakMB    int     `json:"peak_mb"`
 	Loss      float32 `json:"loss"`
@@ -125,9 +126,9 @@ func measure(ctx context.Context, c config) (result, error) {
 	if err := s.fill(c, nn.Values(inits, 1)); err != nil {
 		return r, err
 	}
-	var took []time.Duration
+	var took, busy []time.Duration
 	for step := range c.steps + 2 {
-		t := time.Now()
+		t, used := time.Now(), cpuTime()
 		if step == 0 {
 			t = start
 		}
@@ -139,9 +140,12 @@ func measure(ctx context.Context, c config) (result, error) {
 		}
 		if step >= 2 {
 			took = append(took, time.Since(t))
+			busy = append(busy, cpuTime()-used)
 		}
 	}
 	slices.Sort(took)
+	slices.Sort(busy)
+	r.CPU = busy[len(busy)/2].Seconds()
 	r.Best = float64(c.batch) / took[0].Seconds()
 	r.Median = float64(c.batch) / took[len(took)/2].Seconds()
 	loss, err := ort.View[float32](s.loss)

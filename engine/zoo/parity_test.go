@@ -193,12 +193,14 @@ func TestStepsRunOnCUDA(t *testing.T) {
 	for _, m := range zoo.All {
 		for _, o := range optim.Names() {
 			g, _ := trainingStep(t, m.Name, m.DefaultImageSize, 2, config(o), 0.1)
-			model, err := lower.Model(g, lower.CUDA, lower.Options{})
-			if err == nil {
-				err = lower.CheckCUDA(model)
-			}
-			if err != nil {
-				t.Errorf("%s with %s: %v", m.Name, o, err)
+			for _, p := range []lower.Precision{lower.Float32, lower.Float16} {
+				model, err := lower.Model(g, lower.CUDA, lower.Options{Precision: p})
+				if err == nil {
+					err = lower.CheckCUDA(model)
+				}
+				if err != nil {
+					t.Errorf("%s with %s in %s: %v", m.Name, o, p, err)
+				}
 			}
 		}
 	}
