@@ -21,8 +21,9 @@ func (ap *applying) finish(ctx context.Context, cancelled bool) error {
 	if oerr := ap.outputs(ctx); err == nil {
 		err = oerr
 	}
-	if perr := ap.pin(); err == nil {
-		err = perr
+	if perr := ap.pin(); perr != nil { // what was trained is no worse for it
+		p := warning(pipelines.Range{Filename: LockFileName}, "Lock file not written", "%s", sentence(perr))
+		ap.tell(Notice{Type: NoticeWarning, Problem: &p})
 	}
 	switch {
 	case stepsErr != nil:
@@ -40,9 +41,9 @@ func (ap *applying) finish(ctx context.Context, cancelled bool) error {
 // stepsError is the error of an apply whose steps did not all complete.
 func (ap *applying) stepsError(cancelled bool) error {
 	var failed Problems
-	stopped := false
-	timeouts := true
+	stopped, complete, timeouts := false, true, true
 	for _, o := range ap.res.Steps {
+		complete = complete && o.Status == pipelines.StatusCompleted
 		switch o.Status {
 		case pipelines.StatusFailed:
 			p := problem(o.Range, "Step failed", "%s failed%s: %s", o.Address, causeWords(o.Cause), o.Error)
@@ -54,6 +55,8 @@ func (ap *applying) stepsError(cancelled bool) error {
 		}
 	}
 	switch {
+	case complete: // even if the wish to stop came just then
+		return nil
 	case cancelled || stopped && len(failed) == 0:
 		ap.res.Status = pipelines.StatusCancelled
 		return pipelines.Errorf(pipelines.CodeCancelled, "cancelled; apply again to go on from the last checkpoints")

@@ -11,12 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/gohcl"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-
-	"github.com/trainwright/trainwright/pipelines"
 )
 
 // LockFileName is the committed file that pins what a pipeline was run with.
@@ -36,24 +30,6 @@ type AdapterPin struct {
 	Lock     string // requirements hash
 }
 
-// lockBlocks is the file's form.
-type lockBlocks struct {
-	Adapters []struct {
-		Name     string `hcl:"name,label"`
-		Version  string `hcl:"version"`
-		Numerics int    `hcl:"numerics"`
-		Lock     string `hcl:"lock,optional"`
-	} `hcl:"adapter,block"`
-	Datasets []struct {
-		Name        string `hcl:"name,label"`
-		Fingerprint string `hcl:"fingerprint"`
-	} `hcl:"dataset,block"`
-	Weights []struct {
-		Path   string `hcl:"path,label"`
-		SHA256 string `hcl:"sha256"`
-	} `hcl:"weights,block"`
-}
-
 // ReadLockFile reads a pipeline's lock file and hashes it. Without one it is
 // empty and so is the hash.
 func ReadLockFile(dir string) (LockFile, string, error) {
@@ -68,32 +44,6 @@ func ReadLockFile(dir string) (LockFile, string, error) {
 	lock, err := parseLockFile(path, text)
 	sum := sha256.Sum256(text)
 	return lock, "sha256:" + hex.EncodeToString(sum[:]), err
-}
-
-func parseLockFile(path string, text []byte) (LockFile, error) {
-	lock := LockFile{Adapters: map[string]AdapterPin{}, Datasets: map[string]string{}, Weights: map[string]string{}}
-	// The parser overflows the stack on deep nesting; this file nests once.
-	if len(text) > 1<<20 || bytes.Count(text, []byte("[")) > 100 || bytes.Count(text, []byte("(")) > 100 || bytes.Count(text, []byte("${")) > 100 {
-		return lock, pipelines.Errorf(pipelines.CodeInvalid, "%s is not a lock file that runner wrote; remove it and apply again", path)
-	}
-	file, diags := hclsyntax.ParseConfig(text, LockFileName, hcl.InitialPos)
-	var blocks lockBlocks
-	if !diags.HasErrors() {
-		diags = gohcl.DecodeBody(file.Body, nil, &blocks)
-	}
-	if diags.HasErrors() {
-		return lock, pipelines.Errorf(pipelines.CodeInvalid, "%s cannot be read (remove it, or resolve the merge conflict in it): %w", path, diags)
-	}
-	for _, a := range blocks.Adapters {
-		lock.Adapters[a.Name] = AdapterPin{Version: a.Version, Numerics: a.Numerics, Lock: a.Lock}
-	}
-	for _, d := range blocks.Datasets {
-		lock.Datasets[d.Name] = d.Fingerprint
-	}
-	for _, w := range blocks.Weights {
-		lock.Weights[w.Path] = w.SHA256
-	}
-	return lock, nil
 }
 
 // Format writes the lock file's text, sorted, so that merges stay small.
@@ -115,30 +65,6 @@ func (l LockFile) Format() []byte {
 		fmt.Fprintf(&b, "\nweights %s {\n  sha256 = %s\n}\n", quote(path), quote(l.Weights[path]))
 	}
 	return b.Bytes()
-}
-
-// quote writes a string as HCL reads it back.
-func quote(s string) string {
-	var b bytes.Buffer
-	b.WriteByte('"')
-	for i, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case (r == '$' || r == '%') && i+1 < len(s) && s[i+1] == '{':
-			b.WriteRune(r)
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r < ' ':
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }
 
 // pinsOf collects what decided steps use.
