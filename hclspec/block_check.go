@@ -27,7 +27,7 @@ func (m *module) check(b *block) (pipelines.Check, bool) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		defer rescueError(&err)
-		m.budget.used = 0
+		m.budget.reset()
 		out, diags := m.evaluateCheck(b, results)
 		if diags.HasErrors() {
 			return out, diags

@@ -25,7 +25,7 @@ func (m *module) output(b *block) (pipelines.Output, bool) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		defer rescueError(&err)
-		m.budget.used = 0
+		m.budget.reset()
 		v, unknown, diags := m.evaluateOutput(b, o.Sensitive, results)
 		if diags.HasErrors() {
 			return nil, nil, diags

@@ -22,7 +22,12 @@ const (
 const summaryTooMuch = "Evaluation takes too much"
 
 // budget counts the work of one Load or Resolve.
-type budget struct{ used int }
+type budget struct {
+	used int
+	told bool // one meter has said that the budget is spent
+}
+
+func (b *budget) reset() { *b = budget{} }
 
 func (b *budget) spend(n int) error {
 	if b.used += n; b.used > maxWork {
@@ -82,6 +87,10 @@ type metered struct {
 
 func (e *metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	if err := e.budget.spend(1); err != nil {
+		if e.budget.told { // loops go on after errors; let them come to an end without more work
+			return cty.DynamicVal, nil
+		}
+		e.budget.told = true
 		return cty.DynamicVal, hcl.Diagnostics{failure(e.Range(), summaryTooMuch, "%s.", sentence(err))}
 	}
 	v, diags := e.ParenthesesExpr.Value(ctx)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/trainwright/trainwright/pipelines"
 )
@@ -34,11 +35,14 @@ func Load(ctx context.Context, path string, opts Options) (p *pipelines.Pipeline
 		file, more := parse(s)
 		files[s.Filename] = file
 		m.add(more...)
+		if body, ok := file.Body.(*hclsyntax.Body); ok && !more.HasErrors() {
+			m.add(meter(body, m.budget)...)
+		}
 		if ctx.Err() != nil {
 			return nil, files, append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Cancelled", Detail: ctx.Err().Error()})
 		}
 	}
-	if m.diags.HasErrors() { // half a file would only make up follow-up errors
+	if m.diags.HasErrors() { // half a file would only make up follow-up errors, and loops too deep must not run
 		return nil, files, distinct(m.diags)
 	}
 	for _, s := range src.files {
@@ -190,7 +194,7 @@ func (m *module) resolver(n *node, i instance) func(pipelines.Results) (pipeline
 		defer m.mu.Unlock()
 		defer watching(hcl.Range{})
 		defer rescueError(&err)
-		m.budget.used = 0
+		m.budget.reset()
 		e := m.evaluator(results)
 		if n.block.attrs["for_each"] != nil { // values of for_each may have come to be known
 			i = m.again(e, n, i)

@@ -80,7 +80,6 @@ func (m *module) collect(file *hcl.File) {
 	if !ok {
 		return
 	}
-	m.add(meter(body, m.budget)...)
 	for _, a := range sortedAttributes(body) {
 		m.add(failure(a.NameRange, "Unsupported argument", "Arguments stand in blocks, not directly in a file.%s", hint(a.Name, &blockSpec{}, m.homeOf)))
 	}
