@@ -13,6 +13,7 @@ import (
 	"github.com/trainwright/trainwright/engine/graph"
 	"github.com/trainwright/trainwright/engine/internal/steptest"
 	"github.com/trainwright/trainwright/engine/lower"
+	"github.com/trainwright/trainwright/engine/lower/layout"
 	"github.com/trainwright/trainwright/engine/nn"
 	"github.com/trainwright/trainwright/engine/optim"
 	"github.com/trainwright/trainwright/engine/zoo"
@@ -169,7 +170,7 @@ func TestTrajectoriesFollowTorch(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.Model+"/"+c.Optimizer, func(t *testing.T) {
 			g, b := trainingStep(t, c.Model, imageSize, batchSize, config(c.Optimizer), c.Smoothing)
-			s := steptest.New(t, g, recipe(b), lower.Options{})
+			s := steptest.New(t, g, recipe(b), lower.Options{Block: layout.Block(t.Context(), steptest.Runtime(t))}) // as training does
 			worst := 0.0
 			for step, want := range c.Losses {
 				in := map[string]any{"x": images(step%batches, batchSize), "y": labels(step%batches, batchSize)}
