@@ -58,6 +58,8 @@ func (c *comparison) field(field, name string, written bool, want, got any, read
 	r := fieldRange(c.spec, field)
 	reason, unsupported := c.applied.Unsupported[name]
 	switch {
+	case unsupported && want == false && same(want, got):
+		// What is switched off need not be supported.
 	case unsupported:
 		c.out = append(c.out, find(r, "Setting not supported",
 			"%s: %s = %v can have no effect here: %s. Remove it, or run where it is supported.", c.spec.Address, name, want, reason))
