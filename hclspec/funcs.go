@@ -52,8 +52,16 @@ func functions(m *module) map[string]function.Function {
 // budgeted bounds what goes into a function and what comes out, and refuses
 // calls whose result would be far larger than their arguments.
 func budgeted(name string, f function.Function, b *budget) function.Function {
+	params := f.Params()
+	for i := range params { // cty drops the marks of unknown values that such a parameter takes
+		params[i].AllowMarked = params[i].AllowMarked && params[i].AllowUnknown
+	}
+	rest := f.VarParam()
+	if rest != nil {
+		rest.AllowMarked = rest.AllowMarked && rest.AllowUnknown
+	}
 	return function.New(&function.Spec{
-		Params: f.Params(), VarParam: f.VarParam(),
+		Params: params, VarParam: rest,
 		Type: func(args []cty.Value) (cty.Type, error) {
 			for _, a := range args {
 				if err := b.check(a); err != nil {

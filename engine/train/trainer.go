@@ -66,9 +66,10 @@ func newTrainer(cfg Config, observe Observer) (t *trainer, err error) {
 		return nil, err
 	}
 	t.device.block = layout.Block(context.Background(), t.rt)
+	made := t // `return nil, err` clears t before the deferred call
 	defer func() {
 		if err != nil {
-			t.close()
+			made.close()
 		}
 	}()
 	if err = t.makeLoaders(); err != nil {
