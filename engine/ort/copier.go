@@ -29,13 +29,9 @@ func (c *Copier) Copy(ctx context.Context, dst, src *Tensor) error {
 		copy(dst.Bytes(), src.Bytes())
 		return nil
 	}
-	s := c.sessions[src.dtype]
-	if s == nil {
-		var err error
-		if s, err = c.rt.NewSession(identityModel(src.dtype), c.options); err != nil {
-			return fmt.Errorf("copy between host and device: %w", err)
-		}
-		c.sessions[src.dtype] = s
+	s, err := c.session(src.dtype)
+	if err != nil {
+		return err
 	}
 	b, err := s.NewBinding()
 	if err != nil {
@@ -52,6 +48,24 @@ func (c *Copier) Copy(ctx context.Context, dst, src *Tensor) error {
 		return fmt.Errorf("copy between host and device: %w", err)
 	}
 	return nil
+}
+
+// Probe reports whether the copier's device can be used at all.
+func (c *Copier) Probe() error {
+	_, err := c.session(Float32)
+	return err
+}
+
+func (c *Copier) session(dtype DType) (*Session, error) {
+	if s := c.sessions[dtype]; s != nil {
+		return s, nil
+	}
+	s, err := c.rt.NewSession(identityModel(dtype), c.options)
+	if err != nil {
+		return nil, fmt.Errorf("copy between host and device: %w", err)
+	}
+	c.sessions[dtype] = s
+	return s, nil
 }
 
 // Close releases the copier's sessions.

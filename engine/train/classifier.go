@@ -21,6 +21,7 @@ type classifier struct {
 	input   *ort.Tensor
 	output  *ort.Tensor
 	batch   int
+	staged  bool // the input is copied to a device when it is bound
 	scale   [3]float32
 	shift   [3]float32
 }
@@ -43,7 +44,7 @@ func openClassifier(path string, batch int, o ModelOptions) (*classifier, error)
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDevice(o.Device, o.Threads)
+	d, err := newDevice(rt, o.Device, o.Threads)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +60,7 @@ func openClassifier(path string, batch int, o ModelOptions) (*classifier, error)
 }
 
 func (c *classifier) prepare(rt *ort.Runtime, model []byte, d device) (err error) {
+	c.staged = d.staged
 	if c.session, err = rt.NewSession(model, d.options); err != nil {
 		return err
 	}
@@ -98,6 +100,11 @@ func (c *classifier) logits(ctx context.Context, pictures []byte) ([]float32, er
 			for j := range to {
 				to[j] = float32(from[3*j])*scale + shift
 			}
+		}
+	}
+	if c.staged {
+		if err := c.binding.Input(DeployedInput, c.input); err != nil {
+			return nil, err
 		}
 	}
 	if err := c.binding.Run(ctx); err != nil {

@@ -46,6 +46,8 @@ type Config struct {
 
 	Record  map[string]any // kept in every checkpoint: the caller's own description of this config
 	Library string         // ONNX Runtime; "" = where ort.Find finds it
+
+	staged bool // tests: reach the host's memory as if it were a device's
 }
 
 // Model says what is trained.

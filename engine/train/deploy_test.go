@@ -105,7 +105,7 @@ func TestEveryModelDeploys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d, err := newDevice("cpu", 2)
+			d, err := newDevice(rt, "cpu", 2)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +114,7 @@ func TestEveryModelDeploys(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer eval.close()
-			ts, err := newTensors(rt, g)
+			ts, err := newTensors(memory{rt: rt}, g)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,7 +171,10 @@ func deployTo(t *testing.T, ts *tensors, m Model) string {
 	t.Helper()
 	f := &weights.File{Tensors: map[string]weights.Tensor{}}
 	for _, name := range ts.names {
-		f.Tensors[name] = ts.encode(name)
+		var err error
+		if f.Tensors[name], err = ts.encode(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	model, err := deployable(SavedModel{Name: m.Name, ImageSize: m.ImageSize, Classes: m.Classes}, f)
 	if err != nil {

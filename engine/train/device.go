@@ -14,7 +14,9 @@ import (
 
 // device is where graphs run and how their sessions are made.
 type device struct {
-	name      string // cpu
+	name      string // cpu, cuda:0
+	id        int    // of a CUDA device
+	staged    bool   // its memory cannot be read or written directly
 	provider  lower.Provider
 	precision lower.Precision
 	block     int // lower.Options.Block
@@ -32,21 +34,51 @@ func openRuntime(path string) (*ort.Runtime, error) {
 	return ort.Open(path)
 }
 
-// newDevice resolves a device name. threads is 0 for one per processor.
-func newDevice(name string, threads int) (device, error) {
+// newDevice resolves a device name: auto is the first CUDA device that works,
+// else the CPU. threads is 0 for one per processor.
+func newDevice(rt *ort.Runtime, name string, threads int) (device, error) {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
+	cpu := device{name: "cpu", provider: lower.CPU, precision: lower.Float32,
+		// Loading images goes on beside the graph, so idle threads sleep; the
+		// graphs run one at a time, so they share their memory.
+		options: ort.Options{IntraThreads: threads, InterThreads: 1, NoSpinning: true, SharedArena: true}}
+	kind, number, numbered := strings.Cut(name, ":")
 	switch {
-	case name == "" || name == "auto" || name == "cpu":
-		return device{name: "cpu", provider: lower.CPU, precision: lower.Float32,
-			// Loading images goes on beside the graph, so idle threads sleep; the
-			// graphs run one at a time, so they share their memory.
-			options: ort.Options{IntraThreads: threads, InterThreads: 1, NoSpinning: true, SharedArena: true}}, nil
-	case name == "cuda" || strings.HasPrefix(name, "cuda:"):
-		return device{}, fmt.Errorf("device %q: this version of the native adapter trains on the CPU only; set device = \"cpu\" or \"auto\", or use another adapter", name)
+	case name == "cpu":
+		return cpu, nil
+	case name == "" || name == "auto":
+		if rt.HasCUDA() {
+			if d, err := newCUDA(rt, cpu, 0); err == nil {
+				return d, nil
+			}
+		}
+		return cpu, nil
+	case kind == "cuda":
+		id, err := strconv.Atoi(number)
+		if numbered && (err != nil || id < 0) {
+			return device{}, fmt.Errorf("device %q: want cuda or cuda:N, N counted from 0", name)
+		}
+		return newCUDA(rt, cpu, id)
 	}
-	return device{}, fmt.Errorf("unknown device %q: use auto or cpu", name)
+	return device{}, fmt.Errorf("unknown device %q: use auto, cpu, cuda or cuda:N", name)
+}
+
+// newCUDA makes sure that the CUDA device of that number works, by copying something there.
+func newCUDA(rt *ort.Runtime, d device, id int) (device, error) {
+	d.name, d.provider, d.id, d.staged = fmt.Sprintf("cuda:%d", id), lower.CUDA, id, true
+	d.options.CUDA = map[string]string{"device_id": strconv.Itoa(id)}
+	if !rt.HasCUDA() {
+		return device{}, fmt.Errorf("device %s: ONNX Runtime %s at %s has no CUDA provider; set %s to the library of onnxruntime-gpu, or use device = \"cpu\"",
+			d.name, rt.Version(), rt.Path(), ort.EnvLib)
+	}
+	c := rt.NewCopier(d.options)
+	defer c.Close()
+	if err := c.Probe(); err != nil {
+		return device{}, fmt.Errorf("device %s: %w", d.name, err)
+	}
+	return d, nil
 }
 
 // environment is what decides the last bits of results.

@@ -114,3 +114,13 @@ func run(t testing.TB, cfg Config) (Result, *eventLog) {
 
 // viewOf reads a program's output.
 func viewOf(p *program, name string) ([]float32, error) { return ort.View[float32](p.io[name]) }
+
+// values returns the memory of a tensor of a training on the host.
+func values(t testing.TB, tr *trainer, name string) []float32 {
+	t.Helper()
+	v, err := tr.tensors.read(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}

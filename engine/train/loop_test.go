@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -46,16 +47,16 @@ func TestFrozenParametersStay(t *testing.T) {
 	if _, err := tr.begin(); err != nil {
 		t.Fatal(err)
 	}
-	frozen := append([]float32(nil), tr.tensors.view("stages.0.conv1.weight")...)
-	mean := append([]float32(nil), tr.tensors.view("stages.0.bn1.running_mean")...)
-	head := append([]float32(nil), tr.tensors.view("fc.weight")...)
+	frozen := slices.Clone(values(t, tr, "stages.0.conv1.weight"))
+	mean := slices.Clone(values(t, tr, "stages.0.bn1.running_mean"))
+	head := slices.Clone(values(t, tr, "fc.weight"))
 	if err := tr.epoch(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if !equal(frozen, tr.tensors.view("stages.0.conv1.weight")) {
+	if !equal(frozen, values(t, tr, "stages.0.conv1.weight")) {
 		t.Error("a frozen weight moved")
 	}
-	if equal(head, tr.tensors.view("fc.weight")) || equal(mean, tr.tensors.view("stages.0.bn1.running_mean")) {
+	if equal(head, values(t, tr, "fc.weight")) || equal(mean, values(t, tr, "stages.0.bn1.running_mean")) {
 		t.Error("the head or the running statistics stood still")
 	}
 	if a := tr.applied(); len(a.Frozen) != 18 || a.Parameters != 3*128+3 {
@@ -154,6 +155,7 @@ func TestConfigMistakesAreErrors(t *testing.T) {
 		"label":         func(c *Config) { c.Model.Classes = classNames[:2] },
 		"ema_decay":     func(c *Config) { c.EMADecay = 1 },
 		"device":        func(c *Config) { c.Device = "tpu" },
+		"cuda:N":        func(c *Config) { c.Device = "cuda:first" },
 		"at least 8":    func(c *Config) { c.Model.ImageSize = 4 },
 	} {
 		cfg := small(t)
@@ -161,5 +163,16 @@ func TestConfigMistakesAreErrors(t *testing.T) {
 		if _, err := Run(context.Background(), cfg, (&eventLog{}).observe); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error with %q", err, want)
 		}
+	}
+}
+
+func TestCUDAWithoutItsProviderSaysWhatToDo(t *testing.T) {
+	if needRuntime(t).HasCUDA() {
+		t.Skip("needs an ONNX Runtime library without the CUDA provider")
+	}
+	cfg := small(t)
+	cfg.Device = "cuda:1"
+	if _, err := Run(context.Background(), cfg, (&eventLog{}).observe); err == nil || !strings.Contains(err.Error(), "RUNNER_ORT_LIB") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -18,6 +18,7 @@ type program struct {
 	session  *ort.Session
 	io       map[string]*ort.Tensor // what is fed and what comes out, by name
 	bindings map[string]*ort.Binding
+	staged   bool // inputs are copied to a device when they are bound
 }
 
 // compile lowers a graph and makes a session for it, with host tensors for its
@@ -31,7 +32,7 @@ func compile(rt *ort.Runtime, g *graph.Graph, d device) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &program{graph: g, io: map[string]*ort.Tensor{}, bindings: map[string]*ort.Binding{}}
+	p := &program{graph: g, io: map[string]*ort.Tensor{}, bindings: map[string]*ort.Binding{}, staged: d.staged}
 	if p.session, err = rt.NewSession(bytes, d.options); err != nil {
 		return nil, fmt.Errorf("compile graph %s: %w", g.Name(), err)
 	}
@@ -92,8 +93,8 @@ func (p *program) run(ctx context.Context, ts *tensors) error {
 		}
 		p.bindings[key] = b
 	}
-	if err := b.Run(ctx); err != nil {
-		return fmt.Errorf("graph %s: %w", p.graph.Name(), err)
+	if err := p.execute(ctx, b); err != nil {
+		return err
 	}
 	flipped := map[int]bool{}
 	for _, a := range p.graph.Assigns() {
@@ -101,6 +102,21 @@ func (p *program) run(ctx context.Context, ts *tensors) error {
 			flipped[g] = true
 			ts.sides[g] = 1 - ts.sides[g]
 		}
+	}
+	return nil
+}
+
+// execute runs the program on what b binds and on the inputs as they are now.
+func (p *program) execute(ctx context.Context, b *ort.Binding) error {
+	if p.staged {
+		for _, n := range p.graph.Inputs() {
+			if err := b.Input(n.Name, p.io[n.Name]); err != nil {
+				return err
+			}
+		}
+	}
+	if err := b.Run(ctx); err != nil {
+		return fmt.Errorf("graph %s: %w", p.graph.Name(), err)
 	}
 	return nil
 }
@@ -145,13 +161,23 @@ func (p *program) bind(ts *tensors, instead map[string]string) (*ort.Binding, er
 	return b, nil
 }
 
-func (p *program) close() {
+// unbind lets go of the tensors.
+func (p *program) unbind() {
 	if p == nil {
 		return
 	}
 	for _, b := range p.bindings {
 		b.Close()
 	}
+	p.bindings = nil
+}
+
+// close releases the program; tensors that its session allocated must be closed before.
+func (p *program) close() {
+	if p == nil {
+		return
+	}
+	p.unbind()
 	for _, t := range p.io {
 		t.Close()
 	}

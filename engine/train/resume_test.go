@@ -197,3 +197,25 @@ func TestADamagedCheckpointFallsBack(t *testing.T) {
 		t.Error("nobody was told that a checkpoint is damaged")
 	}
 }
+
+// The path of devices, whose memory is reached by copies only, gives the same
+// bits when the device is the host.
+func TestStagedMemoryTrainsTheSame(t *testing.T) {
+	cfg := everything(t)
+	run(t, cfg)
+	want := last(t, cfg)
+	cfg.Checkpoints.Dir, cfg.staged = t.TempDir(), true
+	run(t, cfg)
+	same(t, last(t, cfg), want)
+}
+
+func TestEnvironmentDifferencesAreTold(t *testing.T) {
+	cfg := small(t)
+	cfg.Epochs = 1
+	run(t, cfg)
+	cfg.Epochs, cfg.Resume, cfg.Threads = 2, true, 2
+	_, l := run(t, cfg)
+	if r := of[Resumed](l); len(r) != 1 || r[0].Differences["threads"] != "1 -> 2" {
+		t.Errorf("resumed %+v, want a difference in threads", r)
+	}
+}

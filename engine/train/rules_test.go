@@ -80,7 +80,7 @@ func checkScenario(t *testing.T, cfg Config, want reference) {
 		t.Fatal(err)
 	}
 	for _, name := range tr.model {
-		formula(name, tr.tensors.pairs[name].shape, tr.tensors.view(name))
+		formula(name, tr.tensors.pairs[name].shape, values(t, tr, name))
 	}
 	number := 0
 	for range 2 {
@@ -95,10 +95,10 @@ func checkScenario(t *testing.T, cfg Config, want reference) {
 		}
 	}
 	for name, d := range want.Tensors {
-		compare(t, name, tr.tensors.view(name), d)
+		compare(t, name, values(t, tr, name), d)
 	}
 	for name, d := range want.EMA {
-		compare(t, optim.EMAName(name), tr.tensors.view(optim.EMAName(name)), d)
+		compare(t, optim.EMAName(name), values(t, tr, optim.EMAName(name)), d)
 	}
 }
 

@@ -60,7 +60,11 @@ func (t *trainer) saveStep() error {
 // says that it stands at the end of an epoch, best that it is the best so far.
 func (t *trainer) save(name string, complete, best bool, metrics map[string]float64) error {
 	begin := time.Now()
-	if bad, ok := t.tensors.finite(t.model); !ok {
+	bad, err := t.tensors.finite(t.model)
+	if err != nil {
+		return err
+	}
+	if bad != "" {
 		return fmt.Errorf("%w: %s holds values that are not finite numbers after update %d; lower learning_rate, or set gradient_clip_value",
 			ErrNaN, bad, t.state.GlobalStep)
 	}

@@ -7,10 +7,10 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/trainwright/trainwright/engine/metrics"
 	"github.com/trainwright/trainwright/engine/optim"
-	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/engine/weights"
 )
 
@@ -82,27 +82,36 @@ func (t *tensors) files(model []string) (deployed, rest *weights.File, err error
 	deployed = &weights.File{Tensors: map[string]weights.Tensor{}, Metadata: map[string]string{"format": "pt"}}
 	rest = &weights.File{Tensors: map[string]weights.Tensor{}}
 	own := map[string]bool{}
+	put := func(f *weights.File, name, from string) {
+		if err == nil {
+			f.Tensors[name], err = t.encode(from)
+		}
+	}
 	for _, name := range model {
 		own[name] = true
 		from := name
 		if t.hasEMA(name) {
 			from = optim.EMAName(name)
-			rest.Tensors[name] = t.encode(name)
+			put(rest, name, name)
 		}
-		deployed.Tensors[name] = t.encode(from)
+		put(deployed, name, from)
 	}
 	for _, name := range t.names {
 		if base, ok := strings.CutPrefix(name, optim.EMAName("")); !own[name] && !(ok && own[base]) {
-			rest.Tensors[name] = t.encode(name)
+			put(rest, name, name)
 		}
 	}
-	return deployed, rest, nil
+	return deployed, rest, err
 }
 
-// encode shares the tensor's memory.
-func (t *tensors) encode(name string) weights.Tensor {
-	x, _ := t.current(name)
-	return weights.Tensor{DType: weights.F32, Shape: t.pairs[name].shape, Data: x.Bytes()}
+// encode shares the tensor's memory on the host.
+func (t *tensors) encode(name string) (weights.Tensor, error) {
+	values, err := t.read(name)
+	if err != nil {
+		return weights.Tensor{}, err
+	}
+	bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
+	return weights.Tensor{DType: weights.F32, Shape: t.pairs[name].shape, Data: bytes}, nil
 }
 
 // load fills all tensors from a checkpoint's two files and returns what the
@@ -155,19 +164,14 @@ func (t *tensors) fill(name string, f *weights.File, entry string) error {
 	if err != nil {
 		return fmt.Errorf("tensor %s: %w", entry, err)
 	}
-	x, _ := t.current(name)
-	return set(x, values)
+	return t.write(name, values)
 }
 
 // setAll sets tensors by name.
 func (t *tensors) setAll(values map[string][]float32) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		x, ok := t.current(name)
-		if !ok {
-			return fmt.Errorf("the training has no tensor %s", name)
-		}
-		if err := set(x, values[name]); err != nil {
-			return fmt.Errorf("tensor %s: %w", name, err)
+		if err := t.write(name, values[name]); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -179,8 +183,11 @@ func (t *tensors) startEMA() error {
 		if !t.hasEMA(name) {
 			continue
 		}
-		average, _ := t.current(optim.EMAName(name))
-		if err := set(average, t.view(name)); err != nil {
+		values, err := t.read(name)
+		if err != nil {
+			return err
+		}
+		if err := t.write(optim.EMAName(name), values); err != nil {
 			return err
 		}
 	}
@@ -191,15 +198,20 @@ func (t *tensors) startEMA() error {
 func (t *tensors) zero(prefix string) error {
 	for _, name := range t.names {
 		if strings.HasPrefix(name, prefix) {
-			x, _ := t.current(name)
-			v, err := ort.View[float32](x)
-			if err != nil {
+			if err := t.write(name, make([]float32, elems(t.pairs[name].shape))); err != nil {
 				return err
 			}
-			clear(v)
 		}
 	}
 	return nil
+}
+
+func elems(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
 }
 
 // better reports whether value improves on the best so far; a NaN never does.

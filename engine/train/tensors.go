@@ -11,10 +11,10 @@ import (
 // tensors are all parameters and states by name, each in one buffer, or in two
 // when some program assigns it: a run reads one and writes the other.
 type tensors struct {
-	rt    *ort.Runtime
-	pairs map[string]*pair
-	names []string // in order of declaration
-	sides []int    // by group: which buffer is current
+	memory memory
+	pairs  map[string]*pair
+	names  []string // in order of declaration
+	sides  []int    // by group: which buffer is current
 }
 
 // pair is one tensor. Tensors that the same programs assign form a group,
@@ -25,9 +25,9 @@ type pair struct {
 	shape []int
 }
 
-// newTensors makes zeroed buffers for what the graphs declare.
-func newTensors(rt *ort.Runtime, graphs ...*graph.Graph) (*tensors, error) {
-	t := &tensors{rt: rt, pairs: map[string]*pair{}}
+// newTensors makes zeroed buffers in memory for what the graphs declare.
+func newTensors(m memory, graphs ...*graph.Graph) (*tensors, error) {
+	t := &tensors{memory: m, pairs: map[string]*pair{}}
 	writers := map[string]string{} // name -> which graphs assign it
 	for i, g := range graphs {
 		for _, a := range g.Assigns() {
@@ -57,14 +57,14 @@ func (t *tensors) declare(name string, shape []int, writers string, groups map[s
 	t.pairs[name] = p
 	t.names = append(t.names, name)
 	var err error
-	if p.buf[0], err = t.rt.NewTensor(ort.Float32, shape...); err != nil || writers == "" {
+	if p.buf[0], err = t.memory.zeros(shape); err != nil || writers == "" {
 		return err
 	}
 	if _, ok := groups[writers]; !ok {
 		groups[writers] = len(groups)
 	}
 	p.group = groups[writers]
-	p.buf[1], err = t.rt.NewTensor(ort.Float32, shape...)
+	p.buf[1], err = t.memory.zeros(shape)
 	return err
 }
 
@@ -84,29 +84,46 @@ func (t *tensors) side(p *pair) int {
 	return t.sides[p.group]
 }
 
-// view returns the current elements of a tensor, nil if there is none of that name.
-func (t *tensors) view(name string) []float32 {
+// read returns the current elements of a tensor. The slice may share its
+// memory: it is valid until the next run and must not be changed.
+func (t *tensors) read(name string) ([]float32, error) {
 	x, ok := t.current(name)
 	if !ok {
-		return nil
+		return nil, fmt.Errorf("the training has no tensor %s", name)
 	}
-	v, err := ort.View[float32](x)
+	v, err := t.memory.read(x)
 	if err != nil {
-		return nil
+		return nil, fmt.Errorf("read tensor %s: %w", name, err)
 	}
-	return v
+	return v, nil
 }
 
-// finite reports the first of the named tensors that holds a NaN or infinity.
-func (t *tensors) finite(names []string) (string, bool) {
+// write sets the current elements of a tensor.
+func (t *tensors) write(name string, values []float32) error {
+	x, ok := t.current(name)
+	if !ok {
+		return fmt.Errorf("the training has no tensor %s", name)
+	}
+	if err := t.memory.write(x, values); err != nil {
+		return fmt.Errorf("set tensor %s: %w", name, err)
+	}
+	return nil
+}
+
+// finite returns the first of the named tensors that holds a NaN or infinity, "" if none does.
+func (t *tensors) finite(names []string) (bad string, err error) {
 	for _, name := range names {
-		for _, v := range t.view(name) {
+		values, err := t.read(name)
+		if err != nil {
+			return "", err
+		}
+		for _, v := range values {
 			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-				return name, false
+				return name, nil
 			}
 		}
 	}
-	return "", true
+	return "", nil
 }
 
 func (t *tensors) bytes() int64 {
@@ -122,4 +139,5 @@ func (t *tensors) close() {
 		p.buf[0].Close()
 		p.buf[1].Close()
 	}
+	t.memory.close()
 }

@@ -56,14 +56,17 @@ func newTrainer(cfg Config, observe Observer) (t *trainer, err error) {
 		return nil, err
 	}
 	t = &trainer{cfg: cfg, observe: observe, programs: map[stepKey]*program{}}
-	if t.device, err = newDevice(cfg.Device, cfg.Threads); err != nil {
+	if t.rt, err = openRuntime(cfg.Library); err != nil {
 		return nil, err
+	}
+	if t.device, err = newDevice(t.rt, cfg.Device, cfg.Threads); err != nil {
+		return nil, err
+	}
+	if cfg.staged {
+		t.device.staged = true
 	}
 	if cfg.MixedPrecision && lower.ReducedPrecision(t.device.provider, lower.BFloat16) {
 		t.device.precision = lower.BFloat16
-	}
-	if t.rt, err = openRuntime(cfg.Library); err != nil {
-		return nil, err
 	}
 	t.device.block = layout.Block(context.Background(), t.rt)
 	made := t // `return nil, err` clears t before the deferred call
@@ -146,13 +149,17 @@ func (t *trainer) compile() error {
 		}
 		graphs[i] = s.graph
 	}
-	if t.tensors, err = newTensors(t.rt, graphs...); err != nil {
-		return err
-	}
 	for i, k := range keys {
 		if t.programs[k], err = compile(t.rt, graphs[i], t.device); err != nil {
 			return err
 		}
+	}
+	m, err := newMemory(t.rt, t.device, t.programs[keys[0]].session)
+	if err != nil {
+		return err
+	}
+	if t.tensors, err = newTensors(m, graphs...); err != nil {
+		return err
 	}
 	return t.compileEval()
 }
@@ -173,12 +180,15 @@ func (t *trainer) compileEval() error {
 
 func (t *trainer) close() {
 	for _, p := range t.programs {
-		p.close()
+		p.unbind()
 	}
-	t.eval.close()
 	if t.tensors != nil {
 		t.tensors.close()
 	}
+	for _, p := range t.programs {
+		p.close()
+	}
+	t.eval.close()
 }
 
 // applied reads back what was built.

@@ -40,7 +40,7 @@ func (t *trainer) validate(ctx context.Context) (metrics.Report, []Prediction, e
 		if err := set(t.eval.io[inLabels], batch.Labels); err != nil {
 			return metrics.Report{}, nil, err
 		}
-		if err := b.Run(ctx); err != nil {
+		if err := t.eval.execute(ctx, b); err != nil {
 			return metrics.Report{}, nil, fmt.Errorf("validate: %w", err)
 		}
 		logits, err := ort.View[float32](t.eval.io[outLogits])
