@@ -1,11 +1,8 @@
 package hclspec
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"path/filepath"
-	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -123,11 +120,12 @@ func (m *module) steps(p *pipelines.Pipeline, sorted []*node) {
 
 func (m *module) addSteps(p *pipelines.Pipeline, n *node) {
 	inactive := map[hcl.Range][]inactiveField{}
+	found := instanceDiags{concerns: map[diagKey][]pipelines.Address{}}
 	wants := needs(n.steps)
 	e := m.evaluator(nil)
 	for _, i := range n.expanded.instances {
 		d := e.decodeStep(n, &i)
-		m.add(d.diags...)
+		found.add(d.diags, d.spec.Address)
 		for _, f := range d.inactive {
 			inactive[f.at] = append(inactive[f.at], f)
 		}
@@ -144,6 +142,7 @@ func (m *module) addSteps(p *pipelines.Pipeline, n *node) {
 		}
 		p.Steps = append(p.Steps, step)
 	}
+	m.add(found.named(n.expanded)...)
 	m.add(e.diags...)
 	m.checkInactive(n, inactive)
 }
@@ -220,51 +219,4 @@ func (m *module) again(e *evaluator, n *node, i instance) instance {
 		}
 	}
 	return i
-}
-
-const maxDiagnostics = 500
-
-// placed puts what has no place in a file first.
-func placed(d *hcl.Diagnostic) int {
-	if d.Subject == nil {
-		return 0
-	}
-	return 1
-}
-
-// distinct drops repeats (a matrix tells the same of every instance), puts
-// the rest in source order and cuts a flood short.
-func distinct(diags hcl.Diagnostics) hcl.Diagnostics {
-	type key struct {
-		severity        hcl.DiagnosticSeverity
-		summary, detail string
-		at              hcl.Range
-	}
-	seen := map[key]bool{}
-	var out hcl.Diagnostics
-	for _, d := range diags {
-		k := key{severity: d.Severity, summary: d.Summary, detail: d.Detail}
-		if d.Subject != nil {
-			k.at = *d.Subject
-		}
-		if !seen[k] {
-			seen[k] = true
-			out = append(out, d)
-		}
-	}
-	slices.SortStableFunc(out, func(a, b *hcl.Diagnostic) int {
-		if a.Subject == nil || b.Subject == nil {
-			return cmp.Compare(placed(a), placed(b))
-		}
-		return cmp.Or(cmp.Compare(a.Subject.Filename, b.Subject.Filename), cmp.Compare(a.Subject.Start.Byte, b.Subject.Start.Byte))
-	})
-	if len(out) > maxDiagnostics {
-		severity := hcl.DiagWarning
-		if diags.HasErrors() {
-			severity = hcl.DiagError
-		}
-		out = append(out[:maxDiagnostics:maxDiagnostics], &hcl.Diagnostic{Severity: severity, Summary: "Too many problems",
-			Detail: fmt.Sprintf("%d more problems are not shown. Fix these first.", len(out)-maxDiagnostics)})
-	}
-	return out
 }

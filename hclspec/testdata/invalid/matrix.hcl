@@ -31,7 +31,7 @@ train "bad_values" {
     ]
     "learning_rate" = [
       0.1,
-      20, # ERROR: Invalid config value | between 0 and 10
+      20, # ERROR: Invalid config value | between 0 and 10, not 20. This concerns train.bad_values["config.optimizer.tpye=sgd,learning_rate=20,epochs=0"]
     ]
     "epochs" = [
       0, # ERROR: Invalid value | "epochs" must be a whole number
