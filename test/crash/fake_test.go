@@ -75,6 +75,7 @@ func killRounds(t *testing.T, l *lab, few int, within time.Duration, want map[st
 		r.finish()
 		r.checkpointsAreWhole()
 		r.nothingLost()
+		r.storeIsSound()
 		sameRows(t, want, r.comparable())
 		if r.weights() != weights {
 			t.Error("the weights differ from those of an uninterrupted training")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -313,6 +314,20 @@ func (r *round) nothingLost() {
 		if e.Type != pipelines.EventProgress && !filed[runner.EventID{Attempt: e.Attempt, Seq: e.Seq}] {
 			r.t.Errorf("event %d of attempt %d (%s) stands in its spool and not in the store", e.Seq, e.Attempt, e.Type)
 		}
+	}
+}
+
+// storeIsSound asks SQLite to check its own file.
+func (l *lab) storeIsSound() {
+	l.t.Helper()
+	db, err := sql.Open("sqlite3", filepath.Join(l.dir, ".runner", "state.db"))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer db.Close()
+	var verdict string
+	if err := db.QueryRow(`PRAGMA integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
+		l.t.Errorf("integrity_check of the store: %s, %v", verdict, err)
 	}
 }
 
