@@ -211,17 +211,31 @@ func TestCancelOrphan(t *testing.T) {
 	}
 }
 
-// What an earlier apply left at work is stopped when its declaration changed.
+// What an earlier apply left at work is stopped when its declaration changed,
+// and the checkpoint that it wrote then is the one to go on from.
 func TestOutdatedRunIsStopped(t *testing.T) {
 	h := newHouse(t)
 	release := make(chan struct{})
-	h.exec.play = stepwise(release)
+	h.exec.play = func(ctx context.Context, job runner.Job, emit func(pipelines.Event)) runner.Exit {
+		emit(pipelines.Event{Type: pipelines.EventConfigApplied, ConfigApplied: applied(job.Task)})
+		emit(pipelines.Event{Type: pipelines.EventCheckpoint, Checkpoint: checkpoint(job.Task, "latest", 1)})
+		<-release
+		emit(pipelines.Event{Type: pipelines.EventProgress, Progress: &pipelines.Progress{Epoch: 2}})
+		<-ctx.Done()
+		emit(pipelines.Event{Type: pipelines.EventCheckpoint, Checkpoint: checkpoint(job.Task, "latest", 2)})
+		return runner.Exit{Code: 130}
+	}
 	crash(t, h, h.pipeline(train("a")), release)
 	h.exec.play = trainWell
-	res := h.mustApply(h.pipeline(train2("a")))
+	s := train("a")
+	s.spec.Train.Epochs = 8
+	res := h.mustApply(h.pipeline(s))
 	runs, _ := h.Store.Runs(t.Context(), runner.RunFilter{})
-	if len(runs) != 2 || runs[1].Status != pipelines.StatusCancelled || res.Steps[0].RunID != runs[0].ID {
+	if len(runs) != 2 || runs[1].Status != pipelines.StatusCancelled || res.Steps[0].RunID != runs[0].ID || runs[0].Parent != runs[1].ID {
 		t.Errorf("runs %+v", runs)
+	}
+	if start := h.exec.jobs[1].Task.Train.Start; start == nil || start.Checkpoint.Epoch != 2 {
+		t.Errorf("started from %+v, want epoch 2", start)
 	}
 }
 

@@ -150,7 +150,7 @@ func (ap *applying) ready(ctx context.Context, s pipelines.Step, outcomes map[pi
 
 // step decides a step with the results there are, and carries it out.
 func (ap *applying) step(ctx context.Context, s pipelines.Step) StepOutcome {
-	dec, err := ap.decide(ctx, s)
+	dec, err := ap.settled(ctx, s)
 	if err != nil {
 		o := outcome(&dec)
 		o.Status, o.Cause, o.Error = pipelines.StatusFailed, causeOf(err), err.Error()
@@ -202,6 +202,22 @@ func (ap *applying) carryOut(ctx context.Context, dec *decision) StepOutcome {
 	}
 	s := &stepRun{a: ap.a, dec: dec, exec: exec, pipeline: ap.plan.Pipeline, applyID: ap.res.ApplyID, observe: ap.tell}
 	return s.do(ctx)
+}
+
+// settled decides a step, after what an earlier apply left at work at its
+// address has been stopped if it is out of date: its last checkpoint may be
+// the one to go on from.
+func (ap *applying) settled(ctx context.Context, s pipelines.Step) (decision, error) {
+	dec, err := ap.decide(ctx, s)
+	if err != nil || dec.Action == ActionReuse || dec.Action == ActionResume {
+		return dec, err
+	}
+	tell := func(n Notice) { n.Address = s.Address; ap.tell(n) }
+	stopped, err := ap.a.retire(ctx, ap.plan.Pipeline, s.Address, tell)
+	if err != nil || stopped == 0 {
+		return dec, err
+	}
+	return ap.decide(ctx, s)
 }
 
 // decide repeats the plan's decision with real results; for what the plan

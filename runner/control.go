@@ -101,15 +101,16 @@ func (a *Applier) stopAttempt(ctx context.Context, at *pipelines.Attempt, exec E
 }
 
 // retire stops what an earlier apply left at work at an address, before a
-// new run takes its place: nobody wants its result any more. The caller holds
-// the state lock.
-func (a *Applier) retire(ctx context.Context, pipeline string, address pipelines.Address, tell func(Notice)) error {
+// new run takes its place: nobody wants its result any more. It returns how
+// many runs it stopped. The caller holds the state lock.
+func (a *Applier) retire(ctx context.Context, pipeline string, address pipelines.Address, tell func(Notice)) (stopped int, err error) {
 	for _, status := range []pipelines.Status{pipelines.StatusRunning, pipelines.StatusPending} {
 		runs, err := a.Store.Runs(ctx, RunFilter{Pipeline: pipeline, Address: address, Status: status})
 		if err != nil {
-			return err
+			return stopped, err
 		}
 		for _, run := range runs {
+			stopped++
 			tell(Notice{Type: NoticeStepWaiting, Message: fmt.Sprintf("stopping run %s, which is out of date", run.ID)})
 			at, exec, err := a.open(ctx, run)
 			if err == nil {
@@ -119,11 +120,11 @@ func (a *Applier) retire(ctx context.Context, pipeline string, address pipelines
 				err = a.fileEnd(ctx, run, at, exec)
 			}
 			if err != nil {
-				return fmt.Errorf("run %s of %s, which is out of date, may still be at work and could not be stopped: %w", run.ID, address, err)
+				return stopped, fmt.Errorf("run %s of %s, which is out of date, may still be at work and could not be stopped: %w", run.ID, address, err)
 			}
 		}
 	}
-	return nil
+	return stopped, nil
 }
 
 // settle waits until an apply at work has filed the run's end, or files it

@@ -92,9 +92,6 @@ func (s *stepRun) attempts(ctx context.Context) (ending, error) {
 // there is one, or files a new run.
 func (s *stepRun) open(ctx context.Context) (n int, old *pipelines.Attempt, err error) {
 	if s.dec.Action != ActionResume {
-		if err := s.a.retire(ctx, s.pipeline, s.dec.Address, s.tell); err != nil {
-			return 0, nil, err
-		}
 		return 1, nil, s.create(ctx)
 	}
 	s.run = *s.dec.run
