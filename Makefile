@@ -11,7 +11,7 @@ build: ## the runner command
 	$(GO) build -trimpath -ldflags "-X github.com/trainwright/trainwright/internal/cli.Version=$(VERSION)" -o $(BIN) ./cmd/runner
 
 ort: build ## the ONNX Runtime library, once, into the user cache
-	./$(BIN) doctor --fetch
+	./$(BIN) init examples/glyphs
 
 demo: build ort ## a real image classifier from an HCL file
 	./$(BIN) dataset sample glyphs demo/data
