@@ -80,7 +80,7 @@ func (a *app) pipelinePath(args []string) string {
 func (a *app) hideSensitive() {
 	for name, value := range a.env {
 		if secretKey.MatchString(strings.TrimPrefix(name, "RUNNER_VAR_")) {
-			a.redactor.add(value)
+			a.redactor.add(value, 8) // a guess by name: words like "true" stay readable
 		}
 	}
 }
@@ -94,10 +94,10 @@ func (a *app) hideVariables(p *pipelines.Pipeline, given []string) {
 		if !v.Sensitive {
 			continue
 		}
-		a.redactor.add(a.env["RUNNER_VAR_"+name])
+		a.redactor.add(a.env["RUNNER_VAR_"+name], 4)
 		for _, kv := range given {
 			if key, value, _ := strings.Cut(kv, "="); key == name {
-				a.redactor.add(value)
+				a.redactor.add(value, 4)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -14,15 +15,14 @@ type redactor struct {
 	values []string
 }
 
-// add remembers a value that must never be printed. Very short values are left
-// alone: replacing them would mangle everything and hide nothing.
-func (r *redactor) add(value string) {
-	if len(value) < 4 {
-		return
-	}
+// add remembers a value that must never be printed. Values shorter than least
+// are left alone: replacing them would mangle everything and hide nothing.
+func (r *redactor) add(value string, least int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.values = append(r.values, value)
+	if len(value) >= least && !slices.Contains(r.values, value) {
+		r.values = append(r.values, value)
+	}
 }
 
 // hide returns s without any remembered secret.
