@@ -95,7 +95,7 @@ func (m *module) setVariables(auto []pipelines.Source) {
 func (m *module) setVariable(in *input, found map[string]given) {
 	g, ok := found[in.name]
 	if a, has := in.block.attrs["default"]; has {
-		v, diags := (&evaluator{m: m}).evalLiteral(a.Expr)
+		v, diags := evalLiteral(a.Expr)
 		m.add(diags...)
 		converted, ok2 := m.convertVariable(in, given{v, "default", a.Expr.Range().Ptr()})
 		if !ok {

@@ -14,7 +14,7 @@ import (
 )
 
 // evalLiteral evaluates an expression that may refer to nothing and call nothing.
-func (e *evaluator) evalLiteral(expr hclsyntax.Expression) (cty.Value, hcl.Diagnostics) {
+func evalLiteral(expr hclsyntax.Expression) (cty.Value, hcl.Diagnostics) {
 	watching(expr.Range())
 	v, diags := expr.Value(nil)
 	if diags.HasErrors() {
@@ -63,7 +63,7 @@ func (m *module) fileValues(found map[string]given, files []pipelines.Source) {
 				m.add(warning(a.NameRange, "Value for undeclared variable", "The pipeline declares no variable %q, so this value is not used.%s", a.Name, didYouMean(a.Name, m.variableNames())))
 				continue
 			}
-			v, diags := (&evaluator{m: m}).evalLiteral(a.Expr)
+			v, diags := evalLiteral(a.Expr)
 			m.add(diags...)
 			if !diags.HasErrors() {
 				found[a.Name] = given{v, "file", a.Expr.Range().Ptr()}
@@ -122,7 +122,7 @@ func (m *module) textValue(found map[string]given, in *input, text, source, name
 	if diags.HasErrors() {
 		return
 	}
-	v, diags := (&evaluator{m: m}).evalLiteral(expr)
+	v, diags := evalLiteral(expr)
 	m.add(diags...)
 	if !diags.HasErrors() {
 		found[in.name] = given{v, source, nil}
