@@ -72,6 +72,7 @@ func (e *Executor) Run(ctx context.Context, job runner.Job, sink runner.Sink) (r
 	if err != nil {
 		return runner.Exit{}, fmt.Errorf("follow attempt %d of %s: %w", job.Task.Attempt, job.Task.Address, err)
 	}
+	e.awaitExit(ctx, dir)
 	return w.exit(dir, job), nil
 }
 

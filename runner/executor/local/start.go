@@ -118,6 +118,22 @@ func (e *Executor) environ(job runner.Job) []string {
 	return append(out, spool.EnvLockFD+"=3", spool.EnvAttemptDir+"="+job.Task.AttemptDir)
 }
 
+// awaitExit waits for the parent's note of how the step ended, which comes a
+// moment after the lock is free. A parent that is gone writes none.
+func (e *Executor) awaitExit(ctx context.Context, dir string) {
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+		rec, ok, _ := readRecord(dir)
+		if _, known := readExit(dir); known || !ok || rec.Runner.Gone() {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(min(e.poll(), 20*time.Millisecond)):
+		}
+	}
+}
+
 // awaitRelease watches the lock of an attempt that another process started.
 // The channel stays open while that cannot be told, and closes when nobody
 // follows any more.
@@ -134,14 +150,6 @@ func (e *Executor) awaitRelease(ctx context.Context, dir string) <-chan struct{}
 				return
 			case <-time.After(e.poll()):
 			}
-		}
-		// The parent, if it lives, is about to write how the step ended.
-		for range 40 {
-			rec, ok, _ := readRecord(dir)
-			if _, known := readExit(dir); known || !ok || rec.Runner.Gone() {
-				return
-			}
-			time.Sleep(e.poll())
 		}
 	}()
 	return ended
