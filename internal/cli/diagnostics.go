@@ -64,5 +64,26 @@ func (a *app) printDiagnostics(w io.Writer, diags hcl.Diagnostics) {
 	if err != nil {
 		b.WriteString("Error: " + diags.Error())
 	}
-	_, _ = io.WriteString(w, strings.TrimRight(a.redactor.hide(b.String()), "\n")+"\n") // nowhere left to tell
+	_, _ = io.WriteString(w, clip(strings.TrimRight(a.redactor.hide(b.String()), "\n"))+"\n") // nowhere left to tell
+}
+
+// maxLine is how much of a source line or value a message shows, in characters.
+const maxLine = 400
+
+// clip shortens overlong lines, as machine-written or hostile sources have them.
+func clip(text string) string {
+	if len(text) <= maxLine {
+		return text
+	}
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if r := []rune(line); len(r) > maxLine {
+			end := " …"
+			if strings.ContainsRune(line, '\x1b') {
+				end = "\x1b[0m …"
+			}
+			lines[i] = strings.TrimRight(string(r[:maxLine]), " ") + end
+		}
+	}
+	return strings.Join(lines, "\n")
 }
