@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -16,11 +17,15 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/store/sqlite"
 )
 
 // scriptCommands are the scripts' own commands.
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"images":      cmdImages,
+	"foreignlock": cmdForeignLock,
 	"waitfor":     cmdWaitFor,
 	"code":        cmdCode,
 	"interrupted": cmdInterrupted,
@@ -126,4 +131,17 @@ func cmdNoCanary(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return err
 	}))
+}
+
+// cmdForeignLock is `foreignlock STATE PIPELINE ID`: a lock that a process on another host took.
+func cmdForeignLock(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: foreignlock STATE PIPELINE ID")
+	}
+	store, err := sqlite.Open(context.Background(), ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(store.Lock(context.Background(), args[1], runner.LockHolder{
+		ID: args[2], Host: "elsewhere", PID: 7, User: "ann", Operation: "apply", Created: time.Now(),
+	}))
+	ts.Check(store.Close())
 }
