@@ -117,7 +117,7 @@ func measure(ctx context.Context, c config) (result, error) {
 	if err != nil {
 		return r, err
 	}
-	session, err := rt.NewSession(raw, ort.Options{IntraThreads: c.threads})
+	session, err := rt.NewSession(raw, ort.Options{IntraThreads: c.threads, Optimization: ort.OptBasic})
 	if err != nil {
 		return r, err
 	}

@@ -69,6 +69,9 @@ func newTrainer(cfg Config, observe Observer) (t *trainer, err error) {
 		t.device.precision = lower.BFloat16
 	}
 	t.device.block = layout.Block(context.Background(), t.rt)
+	// Further rewrites serve constant weights; with trained ones they cost a few
+	// per cent on transformers and bring nothing on convolutions.
+	t.device.options.Optimization = ort.OptBasic
 	made := t // `return nil, err` clears t before the deferred call
 	defer func() {
 		if err != nil {
