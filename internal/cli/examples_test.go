@@ -26,6 +26,7 @@ func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 // Every example is valid, formatted, and can be planned on the sample images.
 func TestExamples(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	data := filepath.Join(t.TempDir(), "data")
 	if code, _, stderr := run(t, "dataset", "sample", "glyphs", data, "--per-class=20", "--val-per-class=4"); code != 0 {
 		t.Fatal(stderr)
