@@ -111,7 +111,7 @@ func (t *trainer) progress() error {
 	return t.observe(Progress{
 		Epoch: t.state.Epoch + 1, Epochs: t.cfg.Epochs, Step: t.state.Sums.Batches, Steps: t.batches(),
 		GlobalStep: t.state.GlobalStep, Loss: t.state.Sums.Loss / float64(t.state.Sums.Images),
-		ImagesPerSecond: speed, ETASeconds: left / max(speed, 1e-9),
+		ImagesPerSecond: speed, ETASeconds: left/max(speed, 1e-9) + float64(t.cfg.Epochs-t.state.Epoch)*t.valCost.Seconds(),
 	})
 }
 

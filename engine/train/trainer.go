@@ -37,6 +37,7 @@ type trainer struct {
 	from      string // where the first weights came from
 	saved     savedAt
 	saveCost  time.Duration
+	valCost   time.Duration // of the last validation
 	latest    savedInfo
 	best      savedInfo
 	started   time.Time // of this process's share of the epoch
