@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDivergenceIsAnErrorAndLeavesNoBadCheckpoint(t *testing.T) {
@@ -174,5 +175,18 @@ func TestCUDAWithoutItsProviderSaysWhatToDo(t *testing.T) {
 	cfg.Device = "cuda:1"
 	if _, err := Run(context.Background(), cfg, (&eventLog{}).observe); err == nil || !strings.Contains(err.Error(), "RUNNER_ORT_LIB") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestTimeBringsCheckpointsWithinAnEpoch(t *testing.T) {
+	cfg := small(t)
+	cfg.Epochs, cfg.Checkpoints.Interval = 1, time.Nanosecond
+	_, l := run(t, cfg)
+	var names []string
+	for _, s := range of[Saved](l) {
+		names = append(names, s.Checkpoint.Name)
+	}
+	if want := []string{"step_1", "step_2", "epoch_1"}; !slices.Equal(names, want) {
+		t.Errorf("saved %v, want %v", names, want)
 	}
 }

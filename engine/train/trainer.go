@@ -69,7 +69,9 @@ func newTrainer(cfg Config, observe Observer) (t *trainer, err error) {
 	if cfg.MixedPrecision && lower.ReducedPrecision(t.device.provider, lower.BFloat16) {
 		t.device.precision = lower.BFloat16
 	}
-	t.device.block = layout.Block(context.Background(), t.rt)
+	if t.device.provider == lower.CPU {
+		t.device.block = layout.Block(context.Background(), t.rt)
+	}
 	// Further rewrites serve constant weights; with trained ones they cost a few
 	// per cent on transformers and bring nothing on convolutions.
 	t.device.options.Optimization = ort.OptBasic
