@@ -139,6 +139,8 @@ type RunFilter struct {
 	ContentKey string
 	Status     pipelines.Status
 	ApplyID    string
+	Commit     string // git commit of the apply that made the run
+	Branch     string // and its branch
 	Limit      int // 0 = 1000
 	Offset     int
 }

@@ -62,6 +62,7 @@ happen with apply.`,
 		newResumeCmd(a),
 		newPredictCmd(a),
 		newForceUnlockCmd(a),
+		newServeCmd(a),
 	)
 	add("look",
 		newModelsCmd(a),

@@ -108,6 +108,11 @@ func (s *Store) Runs(ctx context.Context, f runner.RunFilter) ([]pipelines.Run, 
 			where, args = append(where, c.column+" = ?"), append(args, c.value)
 		}
 	}
+	for _, c := range []struct{ column, value string }{{"commit_id", f.Commit}, {"branch", f.Branch}} {
+		if c.value != "" {
+			where, args = append(where, `apply_id IN (SELECT id FROM applies WHERE `+c.column+` = ?)`), append(args, c.value)
+		}
+	}
 	query := `SELECT ` + runColumns + ` FROM runs`
 	if len(where) > 0 {
 		query += ` WHERE ` + strings.Join(where, " AND ")

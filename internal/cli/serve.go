@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/web"
+)
+
+// serveFlags are those of serve.
+type serveFlags struct {
+	storeFlags
+	addr      string
+	cert, key string
+	proxy     bool
+	hosts     []string
+	framework string
+	newTokens bool
+}
+
+func newServeCmd(a *app) *cobra.Command {
+	var f serveFlags
+	c := describe(&cobra.Command{
+		Use:   "serve [PATH]",
+		Short: "Serve status, metrics, live events and schemas over HTTP",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.serve(c.Context(), a.pipelinePath(args), f)
+		},
+	}, `
+Answers HTTP about the runs in a pipeline's state until it is stopped; then it
+lets open requests end and exits with 0. docs/api.md lists the routes, and
+/openapi.json describes them.
+
+On 127.0.0.1 reading needs no token; stopping a run always needs the write
+token. Both tokens are made at the first start and shown that once; the state
+folder keeps their hashes. RUNNER_TOKEN (write) and RUNNER_READ_TOKEN replace
+them. An address that other machines reach needs --tls-cert and --tls-key, or
+--trusted-proxy; reading needs a token then. With PORT in the environment and
+no --addr it serves on 0.0.0.0:PORT behind a proxy that ends TLS, as platforms
+do it.`)
+	f.register(c)
+	c.Flags().StringVar(&f.addr, "addr", "127.0.0.1:8000", "serve on `HOST:PORT`")
+	c.Flags().StringVar(&f.cert, "tls-cert", "", "the certificate chain: a PEM `FILE`")
+	c.Flags().StringVar(&f.key, "tls-key", "", "its private key: a PEM `FILE`")
+	c.Flags().BoolVar(&f.proxy, "trusted-proxy", false, "a proxy in front ends TLS; reading needs a token also on 127.0.0.1")
+	c.Flags().StringSliceVar(&f.hosts, "allowed-host", nil, "also answer to the host `NAME`; reading needs a token then")
+	c.Flags().StringVar(&f.framework, "default-framework", "native", "the adapter asked where a request names none")
+	c.Flags().BoolVar(&f.newTokens, "new-tokens", false, "replace the tokens; the old ones stop working")
+	return c
+}
+
+func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
+	if port := a.env["PORT"]; port != "" && f.addr == "127.0.0.1:8000" {
+		f.addr, f.proxy = net.JoinHostPort("0.0.0.0", port), f.cert == ""
+	}
+	if (f.cert == "") != (f.key == "") {
+		return usagef("--tls-cert and --tls-key belong together")
+	}
+	if _, err := a.adapter(f.framework); err != nil {
+		return err
+	}
+	public, err := web.Bind(f.addr, f.cert != "", f.proxy || len(f.hosts) > 0)
+	if err != nil {
+		return err
+	}
+	store, place, err := a.openExisting(ctx, path, f.storeFlags)
+	if pipelines.CodeOf(err) == pipelines.CodeNotFound {
+		store, err = place.open(ctx) // served before the first apply
+	}
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	tokens, made, err := a.tokens(place, f.newTokens)
+	if err != nil {
+		return err
+	}
+	server, err := web.New(web.Config{
+		Store: store, Control: a.watcher(store, place), Adapters: a.Adapters, Tokens: tokens,
+		Framework: f.framework, Public: public, Hosts: f.hosts, Version: Version, Log: a.log, Now: a.Now,
+	})
+	if err != nil {
+		return err
+	}
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", f.addr)
+	if err != nil {
+		return pipelines.Errorf(pipelines.CodeUnavailable, "--addr %s: %w", f.addr, err)
+	}
+	scheme := "http"
+	if f.cert != "" {
+		cert, err := tls.LoadX509KeyPair(a.path(f.cert), a.path(f.key))
+		if err != nil {
+			_ = ln.Close()
+			return usagef("--tls-cert, --tls-key: %w", err)
+		}
+		scheme = "https"
+		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+	}
+	if err := a.printText(func(w io.Writer) {
+		if made != nil {
+			fmt.Fprintf(w, "Tokens, shown this once (runner serve --new-tokens makes others):\n  write  %s\n  read   %s\n", made[web.ScopeWrite], made[web.ScopeRead])
+		}
+		fmt.Fprintf(w, "Serving %s on %s://%s\n", place.path, scheme, ln.Addr())
+	}); err != nil {
+		_ = ln.Close()
+		return err
+	}
+	return server.Serve(ctx, ln)
+}
+
+// tokensFile holds the hashes of the server's tokens, in the state folder.
+const tokensFile = "serve-tokens.json"
+
+// tokens are those of the environment, else those of the state folder.
+func (a *app) tokens(place storePlace, renew bool) (ts web.Tokens, made map[web.Scope]string, err error) {
+	for _, given := range []struct {
+		name  string
+		scope web.Scope
+	}{{"RUNNER_TOKEN", web.ScopeWrite}, {"RUNNER_READ_TOKEN", web.ScopeRead}} {
+		if secret := a.env[given.name]; secret != "" {
+			t, err := web.GivenToken(given.name, given.scope, secret)
+			if err != nil {
+				return nil, nil, err
+			}
+			a.redactor.add(secret)
+			ts = append(ts, t)
+		}
+	}
+	if len(ts) > 0 {
+		return ts, nil, nil
+	}
+	return web.LoadTokens(filepath.Join(place.dir, tokensFile), renew, a.Now())
+}

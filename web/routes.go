@@ -1,0 +1,181 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+	"github.com/gofiber/fiber/v2"
+)
+
+// Route is one way into the server and the rule that guards it.
+type Route struct {
+	Method  string
+	Path    string // with {parameters}
+	Access  Access
+	Tag     string
+	Summary string
+	// Also are responses besides 200 and problems.
+	Also map[string]*huma.Response
+}
+
+// register lists every route. To add one: a handler in a file of its noun, a line here.
+func (s *Server) register() error {
+	get := func(path string, access Access, tag, summary string) Route {
+		return Route{Method: http.MethodGet, Path: path, Access: access, Tag: tag, Summary: summary}
+	}
+	post := func(path string, access Access, tag, summary string) Route {
+		return Route{Method: http.MethodPost, Path: path, Access: access, Tag: tag, Summary: summary}
+	}
+	plain(s, get("/healthz", Open, "server", "The process lives"), text("text/plain", s.healthz))
+	plain(s, get("/readyz", Open, "server", "The store answers"), text("text/plain", s.readyz))
+	plain(s, get("/metrics", Read, "server", "Prometheus metrics"), text("text/plain", s.prom.serve))
+	plain(s, get("/openapi.json", Open, "server", "This document"), jsonBody(s.openapi))
+
+	status := get("/api/v1/status", Read, "runs", "Where the newest run of every step is; small, for polling")
+	status.Also = map[string]*huma.Response{"304": {Description: "Nothing changed since the response of that ETag"}}
+	handle(s, status, s.status)
+	handle(s, get("/api/v1/runs", Read, "runs", "Runs, newest first"), s.listRuns)
+	handle(s, get("/api/v1/runs/{id}", Read, "runs", "One run and its attempts"), s.run)
+	handle(s, get("/api/v1/runs/{id}/metrics", Read, "runs", "Curves, down-sampled"), s.metrics)
+	handle(s, get("/api/v1/runs/{id}/validation", Read, "runs", "Passes over held-out data"), s.validation)
+	handle(s, get("/api/v1/runs/{id}/logs", Read, "runs", "Messages and printed output"), s.logs)
+	handle(s, get("/api/v1/runs/{id}/checkpoints", Read, "runs", "Saved states"), s.checkpoints)
+	handle(s, get("/api/v1/runs/{id}/artifacts", Read, "runs", "Files made for users"), s.artifacts)
+	plain(s, get("/api/v1/runs/{id}/events", Read, "live", "Events as they are filed (server-sent events)"), s.eventsRoute())
+
+	for _, path := range []string{"/models/list", "/api/v1/models/list"} {
+		handle(s, get(path, Read, "adapters", "What can be trained"), s.models)
+	}
+	for _, path := range []string{"/config/schema", "/api/v1/training/config-schema"} {
+		handle(s, get(path, Read, "adapters", "An adapter's advanced config and its presets"), s.configSchema)
+	}
+	stop := post("/api/v1/training/jobs/{id}/stop", Write, "jobs", "Stop a run after it wrote a checkpoint")
+	stop.Also = map[string]*huma.Response{"202": s.response("The run is asked to stop and still at it", reflect.TypeFor[Run]())}
+	handle(s, stop, s.stopJob)
+
+	return s.sealed()
+}
+
+// Routes lists what the server answers.
+func (s *Server) Routes() []Route { return s.routes }
+
+func (s *Server) operation(r Route) huma.Operation {
+	op := huma.Operation{
+		OperationID: huma.GenerateOperationID(r.Method, r.Path, struct{}{}),
+		Method:      r.Method, Path: r.Path, Summary: r.Summary, Tags: []string{r.Tag}, Responses: r.Also,
+		Extensions: map[string]any{"x-access": r.Access},
+	}
+	if r.Access != Open {
+		op.Security = []map[string][]string{{"token": {}}}
+	}
+	if r.Access == Read {
+		op.Security = append(op.Security, map[string][]string{}) // open on loopback
+	}
+	s.routes = append(s.routes, r)
+	s.known[fiberPath(r.Path)] = true
+	return op
+}
+
+// handle registers a typed route, guarded by its rule.
+func handle[I, O any](s *Server, r Route, h func(context.Context, *I) (*O, error)) {
+	op := s.operation(r)
+	op.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
+		c := humafiber.Unwrap(ctx)
+		token, err := s.authorize(c, r.Access)
+		if err != nil {
+			_ = s.fail(c, err) // writes into memory
+		} else {
+			next(ctx)
+		}
+		s.audit(c, r, token)
+	}}
+	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := h(ctx, in)
+		if err != nil {
+			return nil, s.problemOf(err)
+		}
+		return out, nil
+	})
+}
+
+// response describes a JSON body.
+func (s *Server) response(description string, body reflect.Type) *huma.Response {
+	return &huma.Response{Description: description, Content: map[string]*huma.MediaType{
+		"application/json": {Schema: s.api.OpenAPI().Components.Schemas.Schema(body, true, body.Name())},
+	}}
+}
+
+// answer is a route outside of huma: its handler, and what it answers with.
+type answer struct {
+	handler   fiber.Handler
+	params    []*huma.Param
+	responses map[string]*huma.Response
+}
+
+func text(mediaType string, h fiber.Handler) answer {
+	return answer{handler: h, responses: map[string]*huma.Response{
+		"200": {Description: "OK", Content: map[string]*huma.MediaType{mediaType: {Schema: &huma.Schema{Type: huma.TypeString}}}},
+	}}
+}
+
+func jsonBody(h fiber.Handler) answer {
+	return answer{handler: h, responses: map[string]*huma.Response{
+		"200": {Description: "OK", Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: huma.TypeObject}}}},
+	}}
+}
+
+// plain registers a route whose handler writes the response itself.
+func plain(s *Server, r Route, a answer) {
+	op := s.operation(r)
+	op.Parameters, op.Responses = a.params, a.responses
+	op.Responses["default"] = &huma.Response{Description: "Error", Content: map[string]*huma.MediaType{
+		problemType: {Schema: s.api.OpenAPI().Components.Schemas.Schema(problemGoType, true, "Problem")},
+	}}
+	s.api.OpenAPI().AddOperation(&op)
+	withHead{s.app}.Add(r.Method, fiberPath(r.Path), func(c *fiber.Ctx) error {
+		if _, err := s.authorize(c, r.Access); err != nil {
+			return err
+		}
+		return a.handler(c)
+	})
+}
+
+// sealed checks that no route was registered past the list.
+func (s *Server) sealed() error {
+	known := map[string]bool{}
+	for _, r := range s.routes {
+		if r.Access != Open && r.Access != Read && r.Access != Write {
+			return fmt.Errorf("route %s %s has no rule that says who may use it", r.Method, r.Path)
+		}
+		if r.Access != Write && r.Method != http.MethodGet {
+			return fmt.Errorf("route %s %s changes something and needs no write token", r.Method, r.Path)
+		}
+		known[r.Method+fiberPath(r.Path)] = true
+		if r.Method == http.MethodGet {
+			known[http.MethodHead+fiberPath(r.Path)] = true
+		}
+	}
+	for _, r := range s.app.GetRoutes(true) {
+		if !known[r.Method+r.Path] {
+			return fmt.Errorf("route %s %s is not in the list of routes", r.Method, r.Path)
+		}
+	}
+	doc, err := json.Marshal(s.api.OpenAPI())
+	if err != nil {
+		return fmt.Errorf("OpenAPI document: %w", err)
+	}
+	s.document = doc
+	return nil
+}
+
+// audit logs a request that changed something: who, what, how it went.
+func (s *Server) audit(c *fiber.Ctx, r Route, token Token) {
+	if r.Access == Write {
+		s.cfg.Log.Info("request", "token", token.ID, "method", c.Method(), "path", c.Path(), "status", c.Response().StatusCode(), "from", c.Context().RemoteAddr().String())
+	}
+}

@@ -1,0 +1,160 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
+)
+
+type statusInput struct {
+	Pipeline    string `query:"pipeline" maxLength:"200"`
+	Commit      string `query:"commit" maxLength:"200" doc:"git commit of the sources, in full"`
+	Branch      string `query:"branch" maxLength:"500"`
+	IfNoneMatch string `header:"If-None-Match"`
+}
+
+type statusOutput struct {
+	Status       int
+	ETag         string `header:"ETag"`
+	CacheControl string `header:"Cache-Control"`
+	Body         *StatusList
+}
+
+// StatusList is one poll for CI: the newest run of every step.
+type StatusList struct {
+	V     int            `json:"v" doc:"version of this answer, 1"`
+	State string         `json:"state" enum:"none,running,failed,cancelled,completed" doc:"of all steps together: running while one is, else failed if one is, else cancelled"`
+	Total int            `json:"total"`
+	Count map[string]int `json:"count" doc:"runs by status"`
+	Runs  []RunStatus    `json:"runs" nullable:"false"`
+}
+
+// RunStatus is where one run is.
+type RunStatus struct {
+	RunID    string            `json:"run_id"`
+	JobID    int64             `json:"job_id"`
+	Pipeline string            `json:"pipeline"`
+	Address  pipelines.Address `json:"address"`
+	Kind     pipelines.Kind    `json:"kind"`
+	Model    string            `json:"model,omitempty"`
+	Status   pipelines.Status  `json:"status" enum:"pending,running,completed,failed,cancelled,skipped"`
+	State    runner.RunState   `json:"state" enum:"live,interrupted,unknown,ended"`
+	Attempt  int               `json:"attempt"`
+	Progress *Progress         `json:"progress,omitempty"`
+	Best     map[string]Number `json:"best,omitempty" doc:"metrics of the best checkpoint so far"`
+	Error    string            `json:"error,omitempty"`
+	Cause    pipelines.Cause   `json:"cause,omitempty"`
+	Started  *time.Time        `json:"started,omitempty"`
+	Ended    *time.Time        `json:"ended,omitempty"`
+}
+
+// statusRuns is how many of the newest runs status looks through.
+const statusRuns = 1000
+
+func (s *Server) status(ctx context.Context, in *statusInput) (*statusOutput, error) {
+	runs, err := newestOfSteps(ctx, s.cfg.Store, runner.RunFilter{Pipeline: in.Pipeline, Commit: in.Commit, Branch: in.Branch, Limit: statusRuns})
+	if err != nil {
+		return nil, err
+	}
+	list := &StatusList{V: 1, State: overall(runs), Total: len(runs), Count: map[string]int{}, Runs: []RunStatus{}}
+	for _, run := range runs {
+		r, err := s.statusOfRun(ctx, run)
+		if err != nil {
+			return nil, err
+		}
+		list.Runs = append(list.Runs, r)
+		list.Count[string(run.Status)]++
+	}
+	body, err := json.Marshal(list)
+	if err != nil {
+		return nil, fmt.Errorf("status: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	out := &statusOutput{Status: http.StatusOK, ETag: `"` + hex.EncodeToString(sum[:16]) + `"`, CacheControl: "no-cache", Body: list}
+	if matches(in.IfNoneMatch, out.ETag) {
+		out.Status, out.Body = http.StatusNotModified, nil
+	}
+	return out, nil
+}
+
+// matches reports that an If-None-Match header names the tag.
+func matches(header, tag string) bool {
+	for part := range strings.SplitSeq(header, ",") {
+		part = strings.TrimPrefix(strings.TrimSpace(part), "W/")
+		if part == tag || part == "*" {
+			return true
+		}
+	}
+	return false
+}
+
+// newestOfSteps lists the newest run of every step.
+func newestOfSteps(ctx context.Context, store Store, f runner.RunFilter) ([]pipelines.Run, error) {
+	runs, err := store.Runs(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	type step struct {
+		pipeline string
+		address  pipelines.Address
+	}
+	seen := map[step]bool{}
+	var out []pipelines.Run
+	for _, r := range runs {
+		if k := (step{r.Pipeline, r.Address}); !seen[k] {
+			seen[k] = true
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// overall is the state of all steps together.
+func overall(runs []pipelines.Run) string {
+	rank, state := 0, "none"
+	for _, r := range runs {
+		n, word := 1, "completed"
+		switch {
+		case !r.Status.Ended():
+			n, word = 4, "running"
+		case r.Status == pipelines.StatusFailed:
+			n, word = 3, "failed"
+		case r.Status != pipelines.StatusCompleted:
+			n, word = 2, "cancelled"
+		}
+		if n > rank {
+			rank, state = n, word
+		}
+	}
+	return state
+}
+
+func (s *Server) statusOfRun(ctx context.Context, run pipelines.Run) (RunStatus, error) {
+	out := RunStatus{
+		RunID: run.ID, JobID: run.JobID, Pipeline: run.Pipeline, Address: run.Address, Kind: run.Kind, Model: run.Model,
+		Status: run.Status, State: s.state(ctx, run), Attempt: run.Attempts, Progress: progressOf(run.Progress),
+		Error: run.Error, Cause: run.Cause, Started: when(run.Started), Ended: when(run.Ended),
+	}
+	if run.Result != nil {
+		out.Best = numbers(run.Result.Metrics)
+		return out, nil
+	}
+	saved, err := s.cfg.Store.Checkpoints(ctx, run.ID)
+	if err != nil {
+		return out, err
+	}
+	for _, c := range saved {
+		if c.Name == "best" {
+			out.Best = numbers(c.Metrics)
+		}
+	}
+	return out, nil
+}
