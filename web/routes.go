@@ -176,6 +176,6 @@ func (s *Server) sealed() error {
 // audit logs a request that changed something: who, what, how it went.
 func (s *Server) audit(c *fiber.Ctx, r Route, token Token) {
 	if r.Access == Write {
-		s.cfg.Log.Info("request", "token", token.ID, "method", c.Method(), "path", c.Path(), "status", c.Response().StatusCode(), "from", c.Context().RemoteAddr().String())
+		s.cfg.Log.Info("request", "by", token.ID, "method", c.Method(), "path", c.Path(), "status", c.Response().StatusCode(), "from", c.Context().RemoteAddr().String())
 	}
 }

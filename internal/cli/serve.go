@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -83,9 +84,10 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 	if err != nil {
 		return err
 	}
+	log := newLogger(a.Stderr, cmp.Or(a.env["RUNNER_LOG"], "info"), a.redactor) // who changed what is told unless told otherwise
 	server, err := web.New(web.Config{
 		Store: store, Control: a.watcher(store, place), Adapters: a.Adapters, Tokens: tokens,
-		Framework: f.framework, Public: public, Hosts: f.hosts, Version: Version, Log: a.log, Now: a.Now,
+		Framework: f.framework, Public: public, Hosts: f.hosts, Version: Version, Log: log, Now: a.Now,
 	})
 	if err != nil {
 		return err
@@ -130,7 +132,7 @@ func (a *app) tokens(place storePlace, renew bool) (ts web.Tokens, made map[web.
 			if err != nil {
 				return nil, nil, err
 			}
-			a.redactor.add(secret)
+			a.redactor.add(secret, 1)
 			ts = append(ts, t)
 		}
 	}
