@@ -12,7 +12,7 @@ variable "data" {
 
 variable "epochs" {
   type    = number
-  default = 8
+  default = 7
 
   validation {
     condition     = var.epochs > 0
@@ -42,8 +42,8 @@ train "reader" {
   model         = model.net
   dataset       = dataset.glyphs
   epochs        = var.epochs
-  batch_size    = 64
-  learning_rate = 2e-3
+  batch_size    = 32
+  learning_rate = 1.5e-3
   seed          = 1
 
   config {
@@ -52,8 +52,7 @@ train "reader" {
       weight_decay = 0.01
     }
     scheduler {
-      type          = "cosine"
-      warmup_epochs = 1
+      type = "cosine"
     }
   }
 }
