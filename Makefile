@@ -5,7 +5,7 @@ GO      ?= go
 BIN     := bin/runner
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build ort demo test test-parity test-faults test-faults-long test-conformance check fix bench bench-accuracy clean
+.PHONY: build ort demo test test-parity test-python test-faults test-faults-long test-conformance check fix bench bench-accuracy clean
 
 build: ## the runner command
 	$(GO) build -trimpath -ldflags "-X github.com/trainwright/trainwright/internal/cli.Version=$(VERSION)" -o $(BIN) ./cmd/runner
@@ -17,11 +17,19 @@ demo: build ort ## a real image classifier from an HCL file
 	./$(BIN) dataset sample glyphs demo/data
 	./$(BIN) --chdir=examples/glyphs apply --auto-approve
 
-test: ort ## every test that belongs to each change
-	$(GO) test ./...
+test: ort ## every test that belongs to each change; of the longest suites a sample
+	$(GO) test -short ./...
 
-test-parity: ort ## numeric checks against stored PyTorch references, whole models
-	$(GO) test -count=1 -tags parity ./engine/...
+test-parity: ort ## every zoo model and optimizer against stored PyTorch references
+	$(GO) test -count=1 ./engine/zoo ./engine/train ./engine/lower
+
+test-python: .venv/installed ## the Python SDK, with torch
+	.venv/bin/python -m pytest -q sdk/python
+
+.venv/installed: sdk/python/requirements-test.txt
+	python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet -r $<
+	touch $@
 
 test-faults: build ort ## kill -9 at random moments, a sample
 	$(GO) test -count=1 -timeout 10m ./test/crash -args -kills=20

@@ -135,9 +135,6 @@ func cpu() time.Duration {
 
 // TestHostileTexts: each ends in diagnostics within 3 seconds.
 func TestHostileTexts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short")
-	}
 	for name, text := range hostile {
 		t.Run(name, func(t *testing.T) {
 			started := cpu()
