@@ -141,7 +141,7 @@ type RunFilter struct {
 	ApplyID    string
 	Commit     string // git commit of the apply that made the run
 	Branch     string // and its branch
-	Limit      int // 0 = 1000
+	Limit      int    // 0 = 1000
 	Offset     int
 }
 
