@@ -67,6 +67,7 @@ output "accuracy" {
   value       = train.reader.metrics.accuracy
 }
 
-output "checkpoint" {
-  value = train.reader.best.path
+output "model" {
+  description = "The ONNX file to deploy"
+  value       = train.reader.artifacts["model.onnx"]
 }
