@@ -57,7 +57,7 @@ func (l *lowerer) flipped(w string, c conv) string {
 	return l.slice(w, []int{2, 3}, []int{c.r - 1, c.s - 1}, []int{-c.r - 1, -c.s - 1}, []int{-1, -1})
 }
 
-// tap says which kernel rows make the result rows of one residue modulo 2, and
+// taps says which kernel rows make the result rows of one residue modulo 2, and
 // the padding that dy needs for them.
 type taps struct {
 	rows          []int // in the order in which dy is read
