@@ -27,7 +27,7 @@ type Checkpoint struct {
 	Metrics    map[string]Number `json:"metrics,omitempty"`
 }
 
-func (s *Server) checkpoints(ctx context.Context, in *runInput) (*checkpointsOutput, error) {
+func (s *Server) checkpoints(ctx context.Context, in *RunPath) (*checkpointsOutput, error) {
 	run, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ type ArtifactList struct {
 	Artifacts []pipelines.Artifact `json:"artifacts" nullable:"false"`
 }
 
-func (s *Server) artifacts(ctx context.Context, in *runInput) (*artifactsOutput, error) {
+func (s *Server) artifacts(ctx context.Context, in *RunPath) (*artifactsOutput, error) {
 	run, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err

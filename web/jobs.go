@@ -19,7 +19,7 @@ type stopOutput struct {
 
 // stopJob asks a run to write a checkpoint and end: 200 once it has ended, 202
 // while it is still at it.
-func (s *Server) stopJob(ctx context.Context, in *runInput) (*stopOutput, error) {
+func (s *Server) stopJob(ctx context.Context, in *RunPath) (*stopOutput, error) {
 	run, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ import (
 )
 
 type logsInput struct {
-	runInput
+	RunPath
 	Attempt  int   `query:"attempt" minimum:"0" doc:"whose output; 0 = the newest"`
 	Offset   int64 `query:"offset" minimum:"-1" default:"-1" doc:"bytes of output to skip; -1 = the last limit bytes"`
 	Limit    int   `query:"limit" minimum:"1" maximum:"1048576" default:"65536" doc:"bytes of output"`

@@ -9,7 +9,7 @@ import (
 )
 
 type metricsInput struct {
-	runInput
+	RunPath
 	Name       string `query:"name" maxLength:"200" doc:"loss, accuracy, learning_rate, …"`
 	Split      string `query:"split" enum:"train,val,test"`
 	MaxPoints  int    `query:"max_points" minimum:"3" maximum:"20000" default:"1000" doc:"of each curve; longer ones are down-sampled by largest triangles (LTTB)"`
@@ -101,7 +101,7 @@ type Sample struct {
 	Loss       Number `json:"loss"`
 }
 
-func (s *Server) validation(ctx context.Context, in *runInput) (*validationOutput, error) {
+func (s *Server) validation(ctx context.Context, in *RunPath) (*validationOutput, error) {
 	run, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err

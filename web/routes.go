@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 
@@ -65,9 +66,13 @@ func (s *Server) register() error {
 func (s *Server) Routes() []Route { return s.routes }
 
 func (s *Server) operation(r Route) huma.Operation {
+	responses := map[string]*huma.Response{"default": {Description: "Error", Content: map[string]*huma.MediaType{
+		problemType: {Schema: s.api.OpenAPI().Components.Schemas.Schema(problemGoType, true, "Problem")},
+	}}}
+	maps.Copy(responses, r.Also)
 	op := huma.Operation{
 		OperationID: huma.GenerateOperationID(r.Method, r.Path, struct{}{}),
-		Method:      r.Method, Path: r.Path, Summary: r.Summary, Tags: []string{r.Tag}, Responses: r.Also,
+		Method:      r.Method, Path: r.Path, Summary: r.Summary, Tags: []string{r.Tag}, Responses: responses,
 		Extensions: map[string]any{"x-access": r.Access},
 	}
 	if r.Access != Open {
@@ -132,10 +137,8 @@ func jsonBody(h fiber.Handler) answer {
 // plain registers a route whose handler writes the response itself.
 func plain(s *Server, r Route, a answer) {
 	op := s.operation(r)
-	op.Parameters, op.Responses = a.params, a.responses
-	op.Responses["default"] = &huma.Response{Description: "Error", Content: map[string]*huma.MediaType{
-		problemType: {Schema: s.api.OpenAPI().Components.Schemas.Schema(problemGoType, true, "Problem")},
-	}}
+	op.Parameters = a.params
+	maps.Copy(op.Responses, a.responses)
 	s.api.OpenAPI().AddOperation(&op)
 	withHead{s.app}.Add(r.Method, fiberPath(r.Path), func(c *fiber.Ctx) error {
 		if _, err := s.authorize(c, r.Access); err != nil {

@@ -108,8 +108,8 @@ func (s *Server) listRuns(ctx context.Context, in *runsInput) (*runsOutput, erro
 	return out, nil
 }
 
-// runInput names a run.
-type runInput struct {
+// RunPath names a run. (Exported: huma looks into no other embedded types.)
+type RunPath struct {
 	ID string `path:"id" maxLength:"100" doc:"a run's id, or its job_id"`
 }
 
@@ -157,7 +157,7 @@ type Applied struct {
 	Environment map[string]string `json:"environment,omitempty"`
 }
 
-func (s *Server) run(ctx context.Context, in *runInput) (*runOutput, error) {
+func (s *Server) run(ctx context.Context, in *RunPath) (*runOutput, error) {
 	run, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
