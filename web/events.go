@@ -173,16 +173,25 @@ func (st *stream) send(id, name string, v any) error {
 	if id != "" {
 		id = "id: " + id + "\n"
 	}
+	if err := st.extend(); err != nil {
+		return err
+	}
 	_, err = fmt.Fprintf(st.w, "%sevent: %s\ndata: %s\n\n", id, name, data)
 	return err
 }
 
 // flush hands over what was written, within the time a reader may take.
 func (st *stream) flush() error {
-	if err := st.conn.SetWriteDeadline(time.Now().Add(st.s.cfg.Stall)); err != nil {
+	if err := st.extend(); err != nil {
 		return err
 	}
 	return st.w.Flush()
+}
+
+// extend gives the reader time for what is written next. Writing blocks while
+// the reader takes nothing, so that a stalled one gets no more of it.
+func (st *stream) extend() error {
+	return st.conn.SetWriteDeadline(time.Now().Add(st.s.cfg.Stall))
 }
 
 func formatEventID(id runner.EventID) string {

@@ -93,8 +93,9 @@ func New(cfg Config) (*Server, error) {
 // Serve answers on ln until ctx ends, then lets open requests end and closes
 // streams, whose readers come back elsewhere by their last event id.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	open := track(ln)
 	done := make(chan error, 1)
-	go func() { done <- s.app.Listener(ln) }()
+	go func() { done <- s.app.Listener(open) }()
 	select {
 	case err := <-done:
 		s.draining()
@@ -102,7 +103,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.draining()
+	drained := make(chan struct{})
+	go open.hush(min(time.Second, s.cfg.Drain/4), drained)
 	err := s.app.ShutdownWithTimeout(s.cfg.Drain)
+	close(drained)
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.cfg.Log.Warn("requests were still open when the time to drain was over", "drain", s.cfg.Drain)
 		err = nil
