@@ -30,6 +30,8 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"code":        cmdCode,
 	"interrupted": cmdInterrupted,
 	"nocanary":    cmdNoCanary,
+	"freeport":    cmdFreePort,
+	"httpget":     cmdHTTPGet,
 }
 
 // cmdImages is `images DIR COUNT SIZE`: COUNT different PNG files of SIZE x SIZE pixels.
