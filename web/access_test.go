@@ -108,6 +108,7 @@ func TestAttacksOfPages(t *testing.T) {
 		{"DNS rebinding by prefix", "GET", "/api/v1/status", []string{"Host", "evil-localhost"}, 421, "misdirected"},
 		{"DNS rebinding writes", "POST", stop, []string{"Host", "evil.example"}, 421, "misdirected"},
 		{"forwarded host is no host", "GET", "/api/v1/status", []string{"Host", "evil.example", "X-Forwarded-Host", "localhost"}, 421, "misdirected"},
+		{"a proxy that nobody told of", "GET", "/api/v1/status", []string{"X-Forwarded-For", "192.0.2.1"}, 421, "misdirected"},
 		{"origin of another site", "POST", stop, []string{"Origin", "http://evil.example"}, 403, "forbidden"},
 		{"origin of another port", "POST", stop, []string{"Origin", "http://127.0.0.1:1"}, 403, "forbidden"},
 		{"origin of a sandbox", "POST", stop, []string{"Origin", "null"}, 403, "forbidden"},

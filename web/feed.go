@@ -35,7 +35,7 @@ func (f *feeds) join(run pipelines.Run) (fd *feed, leave func(), ok bool) {
 	fd = f.runs[run.ID]
 	if fd == nil {
 		ctx, cancel := context.WithCancel(f.ctx)
-		fd = &feed{cfg: f.cfg, run: run, wake: make(chan struct{}), cancel: cancel}
+		fd = &feed{id: run.ID, cfg: f.cfg, run: run, wake: make(chan struct{}), cancel: cancel}
 		f.runs[run.ID] = fd
 		go fd.poll(ctx)
 	}
@@ -64,6 +64,7 @@ const feedTail = 1024
 
 // feed is a watched run: its newest state and events.
 type feed struct {
+	id      string // of the run
 	cfg     Config
 	cancel  context.CancelFunc
 	readers int // guarded by feeds.mu
@@ -105,7 +106,7 @@ func (f *feed) after(ctx context.Context, pos runner.EventID) (events []pipeline
 	f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, workTimeout)
 	defer cancel()
-	events, err = f.cfg.Store.Events(ctx, f.run.ID, pos, feedPage)
+	events, err = f.cfg.Store.Events(ctx, f.id, pos, feedPage)
 	if err != nil || len(events) == feedPage {
 		return events, true, err
 	}
@@ -133,7 +134,7 @@ func (f *feed) poll(ctx context.Context) {
 		}
 		err := f.look(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
-			f.cfg.Log.Warn("a watched run cannot be read; trying on", "run", f.run.ID, "error", err)
+			f.cfg.Log.Warn("a watched run cannot be read; trying on", "run", f.id, "error", err)
 		}
 		failing = err != nil
 	}
@@ -144,7 +145,7 @@ func (f *feed) poll(ctx context.Context) {
 func (f *feed) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, workTimeout)
 	defer cancel()
-	run, err := f.cfg.Store.Run(ctx, f.run.ID)
+	run, err := f.cfg.Store.Run(ctx, f.id)
 	if err != nil {
 		return err
 	}
@@ -153,7 +154,7 @@ func (f *feed) look(ctx context.Context) error {
 	f.mu.Unlock()
 	var fresh []pipelines.Event
 	for known {
-		page, err := f.cfg.Store.Events(ctx, f.run.ID, last, feedPage)
+		page, err := f.cfg.Store.Events(ctx, f.id, last, feedPage)
 		if err != nil {
 			return err
 		}

@@ -62,6 +62,11 @@ func (s *Server) checkHost(c *fiber.Ctx) error {
 	if s.cfg.Public && len(s.cfg.Hosts) == 0 {
 		return nil // tokens guard everything
 	}
+	for _, name := range []string{fiber.HeaderXForwardedFor, fiber.HeaderXForwardedHost, fiber.HeaderForwarded, fiber.HeaderVia} {
+		if !s.cfg.Public && c.Get(name) != "" {
+			return problem(http.StatusMisdirectedRequest, codeMisdirected, "this request came through a proxy, and reading is open here for users of this machine; start the server with --trusted-proxy")
+		}
+	}
 	host := hostName(c.Get(fiber.HeaderHost))
 	if !loopback(host) && !slices.ContainsFunc(s.cfg.Hosts, func(h string) bool { return strings.EqualFold(h, host) }) {
 		return problem(http.StatusMisdirectedRequest, codeMisdirected, "this server does not answer to that Host; name it with --allowed-host if it is yours")

@@ -33,6 +33,9 @@ func newServeCmd(a *app) *cobra.Command {
 		Short: "Serve status, metrics, live events and schemas over HTTP",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if port := a.env["PORT"]; port != "" && !c.Flags().Changed("addr") {
+				f.addr, f.proxy = net.JoinHostPort("0.0.0.0", port), f.proxy || f.cert == ""
+			}
 			return a.serve(c.Context(), a.pipelinePath(args), f)
 		},
 	}, `
@@ -42,8 +45,8 @@ lets open requests end and exits with 0. docs/api.md lists the routes, and
 
 On 127.0.0.1 reading needs no token; stopping a run always needs the write
 token. Both tokens are made at the first start and shown that once; the state
-folder keeps their hashes. RUNNER_TOKEN (write) and RUNNER_READ_TOKEN replace
-them. An address that other machines reach needs --tls-cert and --tls-key, or
+folder keeps their hashes. RUNNER_TOKEN (write) and RUNNER_READ_TOKEN, where one
+is set, replace both. An address that other machines reach needs --tls-cert and --tls-key, or
 --trusted-proxy; reading needs a token then. With PORT in the environment and
 no --addr it serves on 0.0.0.0:PORT behind a proxy that ends TLS, as platforms
 do it.`)
@@ -54,14 +57,11 @@ do it.`)
 	c.Flags().BoolVar(&f.proxy, "trusted-proxy", false, "a proxy in front ends TLS; reading needs a token also on 127.0.0.1")
 	c.Flags().StringSliceVar(&f.hosts, "allowed-host", nil, "also answer to the host `NAME`; reading needs a token then")
 	c.Flags().StringVar(&f.framework, "default-framework", "native", "the adapter asked where a request names none")
-	c.Flags().BoolVar(&f.newTokens, "new-tokens", false, "replace the tokens; the old ones stop working")
+	c.Flags().BoolVar(&f.newTokens, "new-tokens", false, "make new tokens; no server that starts from now on takes the old ones")
 	return c
 }
 
 func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
-	if port := a.env["PORT"]; port != "" && f.addr == "127.0.0.1:8000" {
-		f.addr, f.proxy = net.JoinHostPort("0.0.0.0", port), f.cert == ""
-	}
 	if (f.cert == "") != (f.key == "") {
 		return usagef("--tls-cert and --tls-key belong together")
 	}
@@ -83,6 +83,9 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 	tokens, made, err := a.tokens(place, f.newTokens)
 	if err != nil {
 		return err
+	}
+	if made != nil {
+		fmt.Fprintf(a.Stderr, "Tokens, shown this once (runner serve --new-tokens makes others):\n  write  %s\n  read   %s\n", made[web.ScopeWrite], made[web.ScopeRead])
 	}
 	log := newLogger(a.Stderr, cmp.Or(a.env["RUNNER_LOG"], "info"), a.redactor) // who changed what is told unless told otherwise
 	server, err := web.New(web.Config{
@@ -106,16 +109,22 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 		scheme = "https"
 		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
 	}
-	if err := a.printText(func(w io.Writer) {
-		if made != nil {
-			fmt.Fprintf(w, "Tokens, shown this once (runner serve --new-tokens makes others):\n  write  %s\n  read   %s\n", made[web.ScopeWrite], made[web.ScopeRead])
-		}
-		fmt.Fprintf(w, "Serving %s on %s://%s\n", place.path, scheme, ln.Addr())
+	here := serving{V: 1, URL: scheme + "://" + ln.Addr().String(), Store: place.path, Public: public}
+	if err := a.show(here, func(w io.Writer) {
+		fmt.Fprintf(w, "Serving %s on %s\n", here.Store, here.URL)
 	}); err != nil {
 		_ = ln.Close()
 		return err
 	}
 	return server.Serve(ctx, ln)
+}
+
+// serving is where the server is, for programs.
+type serving struct {
+	V      int    `json:"v"`
+	URL    string `json:"url"`
+	Store  string `json:"store"`
+	Public bool   `json:"public"` // reading needs a token
 }
 
 // tokensFile holds the hashes of the server's tokens, in the state folder.
@@ -137,6 +146,9 @@ func (a *app) tokens(place storePlace, renew bool) (ts web.Tokens, made map[web.
 		}
 	}
 	if len(ts) > 0 {
+		if renew {
+			return nil, nil, usagef("--new-tokens has no effect while RUNNER_TOKEN or RUNNER_READ_TOKEN is set")
+		}
 		return ts, nil, nil
 	}
 	return web.LoadTokens(filepath.Join(place.dir, tokensFile), renew, a.Now())

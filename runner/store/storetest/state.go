@@ -58,6 +58,8 @@ func testRuns(t *testing.T, open Open) {
 
 func testRunFilters(t *testing.T, open Open) {
 	ctx, s := context.Background(), open(t)
+	ok(t, s.CreateApply(ctx, pipelines.Apply{ID: "x", Pipeline: "p", Commit: "c1", Branch: "main"}))
+	ok(t, s.CreateApply(ctx, pipelines.Apply{ID: "y", Pipeline: "q", Commit: "c2", Branch: "main"}))
 	for _, r := range []pipelines.Run{
 		{ID: "1", Pipeline: "p", Address: "train.a", ContentKey: "k1", Status: pipelines.StatusCompleted, ApplyID: "x"},
 		{ID: "2", Pipeline: "p", Address: "train.b", ContentKey: "k2", Status: pipelines.StatusFailed, ApplyID: "x"},
@@ -75,6 +77,9 @@ func testRunFilters(t *testing.T, open Open) {
 		{runner.RunFilter{ContentKey: "k1"}, "31"},
 		{runner.RunFilter{Status: pipelines.StatusFailed}, "2"},
 		{runner.RunFilter{ApplyID: "y"}, "3"},
+		{runner.RunFilter{Commit: "c1"}, "21"},
+		{runner.RunFilter{Branch: "main"}, "321"},
+		{runner.RunFilter{Branch: "main", Commit: "c2", Pipeline: "q"}, "3"},
 		{runner.RunFilter{Limit: 1, Offset: 1}, "2"},
 		{runner.RunFilter{Pipeline: "' OR 1=1 --"}, ""},
 	} {
