@@ -27,8 +27,7 @@ func (s *Store) Lock(ctx context.Context, pipeline string, holder runner.LockHol
 		if err != nil {
 			return err
 		}
-		locked := &runner.LockedError{Pipeline: pipeline, Holder: other}
-		return &pipelines.Error{Code: pipelines.CodeLocked, Message: locked.Error(), Err: locked}
+		return runner.Locked(pipeline, other)
 	})
 }
 
