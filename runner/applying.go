@@ -37,6 +37,9 @@ func (ap *applying) tell(n Notice) {
 // run does what Apply does while it holds the lock.
 func (ap *applying) run(ctx context.Context) error {
 	plan, store := ap.plan, ap.a.Store
+	if err := ap.a.claim(ctx, plan.Pipeline); err != nil {
+		return err
+	}
 	serial, err := store.Serial(ctx, plan.Pipeline)
 	if err != nil {
 		return err

@@ -114,6 +114,10 @@ type Store interface {
 	// Serial counts changes of a pipeline's state (completed runs, moves); a
 	// plan file made at another serial is stale.
 	Serial(ctx context.Context, pipeline string) (int64, error)
+	// Source tells whose sources a pipeline's state is of (Claim); "" before
+	// the first apply.
+	Source(ctx context.Context, pipeline string) (string, error)
+	SetSource(ctx context.Context, pipeline, source string) error
 	// Rename moves a step's runs to a new address.
 	Rename(ctx context.Context, pipeline string, from, to pipelines.Address) error
 

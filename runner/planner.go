@@ -20,6 +20,8 @@ type Planner struct {
 	// GPUs is how many CUDA devices local training may use; 0 makes
 	// device = "auto" mean cpu.
 	GPUs int
+	// Claim says for whose sources the state is used.
+	Claim Claim
 	// Now is the clock; nil = time.Now.
 	Now func() time.Time
 }
@@ -54,6 +56,9 @@ func (p *Planner) Plan(ctx context.Context, pipe *pipelines.Pipeline, opts PlanO
 		if !slices.ContainsFunc(steps, func(s pipelines.Step) bool { return selects(r, s.Address) }) {
 			return nil, noStep(pipe, r)
 		}
+	}
+	if _, err := p.claimed(ctx, pipe.Name); err != nil {
+		return nil, err
 	}
 	plan := &Plan{Version: PlanVersion, Pipeline: pipe.Name, Created: p.now(), Targets: opts.Targets, Replace: opts.Replace, source: pipe, steps: steps}
 	if plan.Serial, err = p.Store.Serial(ctx, pipe.Name); err != nil {

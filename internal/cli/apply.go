@@ -85,7 +85,7 @@ func (a *app) applyPlanFile(c *cobra.Command, path string, flags planFlags, how 
 	if !a.json {
 		a.printDiagnostics(a.Stderr, diags)
 	}
-	s, err := a.open(ctx, p, flags.storeFlags)
+	s, err := a.open(ctx, p, flags)
 	if err != nil {
 		return err
 	}

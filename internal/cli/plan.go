@@ -59,7 +59,7 @@ func (a *app) makePlan(ctx context.Context, path string, flags planFlags) (*sess
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := a.open(ctx, p, flags.storeFlags)
+	s, err := a.open(ctx, p, flags)
 	if err != nil {
 		return nil, nil, err
 	}

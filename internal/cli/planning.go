@@ -14,8 +14,9 @@ import (
 type planFlags struct {
 	pipelineFlags
 	storeFlags
-	targets []string
-	replace []string
+	targets     []string
+	replace     []string
+	sourceMoved bool
 }
 
 func (f *planFlags) register(c *cobra.Command) {
@@ -23,6 +24,7 @@ func (f *planFlags) register(c *cobra.Command) {
 	f.storeFlags.register(c)
 	c.Flags().StringArrayVar(&f.targets, "target", nil, "only the step at `ADDRESS` and what it needs; may be repeated")
 	c.Flags().StringArrayVar(&f.replace, "replace", nil, "run the step at `ADDRESS` anew although nothing changed; may be repeated")
+	c.Flags().BoolVar(&f.sourceMoved, "source-moved", false, "the pipeline's sources moved: use the state that they made at their old place")
 }
 
 // applyFlags choose how a plan is applied.
@@ -55,8 +57,8 @@ type session struct {
 func (s *session) Close() { _ = s.store.Close() } // everything acknowledged is on disk already
 
 // open prepares planning and applying of p.
-func (a *app) open(ctx context.Context, p *pipelines.Pipeline, f storeFlags) (*session, error) {
-	place, err := a.storePlace(p.Dir, p.Store, f)
+func (a *app) open(ctx context.Context, p *pipelines.Pipeline, f planFlags) (*session, error) {
+	place, err := a.storePlace(p.Dir, p.Store, f.storeFlags)
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +67,15 @@ func (a *app) open(ctx context.Context, p *pipelines.Pipeline, f storeFlags) (*s
 	if err != nil {
 		return nil, err
 	}
+	claim, err := claim(ctx, p.Dir, place)
+	if err != nil {
+		_ = store.Close()
+		return nil, err
+	}
+	claim.Moved = f.sourceMoved
 	return &session{pipeline: p, store: store, applier: &runner.Applier{
 		Planner: runner.Planner{
-			Store: store, Adapters: a.Adapters, Datasets: newDatasets(), Executor: executorFactory(a.Env), GPUs: countGPUs(), Now: a.Now,
+			Store: store, Adapters: a.Adapters, Datasets: newDatasets(), Executor: executorFactory(a.Env), GPUs: countGPUs(), Claim: claim, Now: a.Now,
 		},
 		Dir: place.dir, Version: Version,
 	}}, nil

@@ -139,6 +139,19 @@ func testSerial(t *testing.T, open Open) {
 	}
 }
 
+func testSource(t *testing.T, open Open) {
+	ctx, s := context.Background(), open(t)
+	if got := must(s.Source(ctx, "p"))(t); got != "" {
+		t.Errorf("the source of a new pipeline is %q", got)
+	}
+	ok(t, s.SetSource(ctx, "p", "folder /a"))
+	ok(t, s.SetSource(ctx, "p", "folder /b"))
+	ok(t, s.SetSource(ctx, "q", "folder /c"))
+	if got := must(open(t).Source(ctx, "p"))(t); got != "folder /b" {
+		t.Errorf("got %q, want the last one that was set", got)
+	}
+}
+
 func testOutputs(t *testing.T, open Open) {
 	ctx, s := context.Background(), open(t)
 	ok(t, s.SetOutputs(ctx, "p", map[string]runner.OutputValue{"old": {Value: "x"}}))

@@ -26,6 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) Open) {
 		{"RunFilters", testRunFilters},
 		{"Attempts", testAttempts},
 		{"Serial", testSerial},
+		{"Source", testSource},
 		{"Outputs", testOutputs},
 		{"Lock", testLock},
 		{"LockRace", testLockRace},
