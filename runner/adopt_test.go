@@ -3,6 +3,7 @@ package runner_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -276,4 +277,38 @@ func (s *flaky) AppendEvents(ctx context.Context, run string, e []pipelines.Even
 		return 0, errors.New("connection refused")
 	}
 	return s.Store.AppendEvents(ctx, run, e)
+}
+
+// A training that works on after its apply died has the machine to itself,
+// until it ends: another pipeline's apply waits.
+func TestOrphanKeepsItsSlot(t *testing.T) {
+	h := newHouse(t)
+	release := make(chan struct{})
+	h.exec.play = stepwise(release)
+	crash(t, h, h.pipeline(train("a")), release)
+
+	h.exec.play = trainWell
+	other := h.pipeline(train2("b"))
+	other.Name = "other"
+	plan := h.plan(other, runner.PlanOptions{})
+	var told notices
+	done := make(chan error)
+	go func() {
+		_, err := h.Apply(context.Background(), plan, runner.ApplyOptions{Observer: &told})
+		done <- err
+	}()
+	told.wait(t, runner.NoticeStepWaiting)
+	if got := told.message(runner.NoticeStepWaiting); !strings.Contains(got, `train.a of pipeline "flowers"`) {
+		t.Errorf("told %q, want what is waited for", got)
+	}
+	if h.exec.started() != 1 {
+		t.Error("the other training was started beside the one that lives")
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if h.exec.started() != 2 {
+		t.Errorf("%d attempts were started, want 2", h.exec.started())
+	}
 }

@@ -193,15 +193,21 @@ func (ap *applying) carryOut(ctx context.Context, dec *decision) StepOutcome {
 	}
 	tell := func(n Notice) { n.Address = dec.Address; ap.tell(n) }
 	if resource, n := ap.a.resource(dec.PlannedStep, dec.exec); resource != "" {
-		slot, release, err := ap.a.slot(ctx, resource, n, tell)
+		orphan := func(slot int) (string, error) {
+			var mine *pipelines.Run
+			if dec.Action == ActionResume {
+				mine = dec.run
+			}
+			return ap.a.orphan(ctx, slotDevice(dec, slot), mine)
+		}
+		slot, release, err := ap.a.slot(ctx, resource, n, orphan, tell)
 		if err != nil {
 			return fail(err)
 		}
 		defer release()
-		if t := *dec.spec.Train; dec.Device == "cuda" && (t.Device == "auto" || t.Device == "cuda" || t.Device == "") {
-			t.Device = fmt.Sprintf("cuda:%d", slot)
-			dec.spec.Train = &t
-		}
+		t := *dec.spec.Train
+		t.Device = slotDevice(dec, slot)
+		dec.spec.Train = &t
 	}
 	s := &stepRun{a: ap.a, dec: dec, exec: exec, pipeline: ap.plan.Pipeline, applyID: ap.res.ApplyID, observe: ap.tell}
 	return s.do(ctx)

@@ -48,11 +48,7 @@ func (a *Applier) State(ctx context.Context, run pipelines.Run) (RunState, error
 
 // open finds a run's attempt that has not ended, and its executor.
 func (a *Applier) open(ctx context.Context, run pipelines.Run) (*pipelines.Attempt, Executor, error) {
-	cfg := pipelines.ExecutorConfig{Address: pipelines.Address(run.Executor)}
-	if parts := strings.SplitN(run.Executor, ".", 3); len(parts) == 3 { // executor.TYPE.NAME
-		cfg.Type, cfg.Name = parts[1], parts[2]
-	}
-	exec, err := a.Executor(cfg)
+	exec, err := a.Executor(executorOf(run))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -66,6 +62,15 @@ func (a *Applier) open(ctx context.Context, run pipelines.Run) (*pipelines.Attem
 		}
 	}
 	return nil, exec, nil
+}
+
+// executorOf is the executor block of a run, as far as the run names it.
+func executorOf(run pipelines.Run) pipelines.ExecutorConfig {
+	cfg := pipelines.ExecutorConfig{Address: pipelines.Address(run.Executor)}
+	if parts := strings.SplitN(run.Executor, ".", 3); len(parts) == 3 { // executor.TYPE.NAME
+		cfg.Type, cfg.Name = parts[1], parts[2]
+	}
+	return cfg
 }
 
 // Cancel stops a live run: its step writes a checkpoint and ends. It returns

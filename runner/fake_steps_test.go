@@ -113,6 +113,18 @@ func (n *notices) types() []runner.NoticeType {
 	return out
 }
 
+// message is that of the first notice of a type.
+func (n *notices) message(of runner.NoticeType) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, x := range n.list {
+		if x.Type == of {
+			return x.Message
+		}
+	}
+	return ""
+}
+
 func (n *notices) wait(t *testing.T, want runner.NoticeType) {
 	t.Helper()
 	for range 400 {
