@@ -150,11 +150,24 @@ func (a *app) apply(ctx context.Context, s *session, plan *runner.Plan, how appl
 			view.Outputs(w, a.style(a.Stdout), "", nil)
 		}
 		view.Result(w, a.style(a.Stdout), result, shown.Best())
+		listModels(w, result)
 		reports.list(w)
 	}); perr != nil {
 		return errors.Join(err, perr)
 	}
 	return err
+}
+
+// listModels says where the models are that an apply made.
+func listModels(w io.Writer, result runner.ApplyResult) {
+	for _, step := range result.Steps {
+		if step.Result == nil || step.Status != pipelines.StatusCompleted || step.Action == runner.ActionReuse {
+			continue
+		}
+		if m, ok := step.Result.Artifacts["model.onnx"]; ok {
+			fmt.Fprintf(w, "Model: %s\n", nearPath(m.Path))
+		}
+	}
 }
 
 func (a *app) newApplyView() applyView {
