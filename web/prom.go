@@ -37,7 +37,7 @@ func newProm(cfg Config, fs *feeds) *prom {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	p.serve = adaptor.HTTPHandler(promhttp.HandlerFor(reg, promhttp.HandlerOpts{
-		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4, Timeout: workTimeout,
+		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4, // no Timeout: fasthttp's own context races with its shutdown
 	}))
 	return p
 }
