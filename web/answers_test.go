@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/web"
 )
 
@@ -217,5 +219,31 @@ func TestStop(t *testing.T) {
 	res, body = s.request("POST", "/api/v1/training/jobs/3/stop", writeToken, "{}")
 	if res.StatusCode != http.StatusConflict || !strings.Contains(string(body), `"code":"conflict"`) {
 		t.Errorf("stop again: %d %s", res.StatusCode, body)
+	}
+}
+
+// TestStopOfARunThatTakesItsTime: the request does not wait for the end, the
+// run is asked once, and the server can stop meanwhile.
+func TestStopOfARunThatTakesItsTime(t *testing.T) {
+	s := newSite(t, func(c *web.Config) { c.StopWait = 20 * time.Millisecond })
+	s.block.Store(true)
+	for range 3 {
+		res, body := s.request("POST", "/api/v1/training/jobs/3/stop", writeToken, "{}")
+		if res.StatusCode != http.StatusAccepted || !strings.Contains(string(body), `"status":"running"`) {
+			t.Errorf("stop: %d %s", res.StatusCode, body)
+		}
+	}
+	if n := s.cancel.Load(); n != 1 {
+		t.Errorf("the run was asked %d times to stop", n)
+	}
+}
+
+func TestStatusOfWhatNobodyWorksOn(t *testing.T) {
+	s := newSite(t, nil)
+	s.state = runner.RunInterrupted
+	var list web.StatusList
+	s.get("/api/v1/status?branch=topic", &list)
+	if list.State != "interrupted" || list.Runs[0].State != "interrupted" {
+		t.Errorf("%+v", list)
 	}
 }

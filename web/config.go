@@ -62,6 +62,7 @@ type Config struct {
 	Heartbeat time.Duration // between comments on a quiet stream; 0 = 15 s
 	Stall     time.Duration // how long a stream's reader may not read before it is dropped; 0 = 15 s
 	Streams   int           // open streams at most; 0 = 2000
+	StopWait  time.Duration // how long a request to stop a run waits for its end; 0 = 3 s
 	Drain     time.Duration // given to open requests when the server stops; 0 = 15 s
 }
 
@@ -74,6 +75,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Poll, 250*time.Millisecond)
 	def(&c.Heartbeat, 15*time.Second)
 	def(&c.Stall, 15*time.Second)
+	def(&c.StopWait, 3*time.Second)
 	def(&c.Drain, 15*time.Second)
 	if c.Streams <= 0 {
 		c.Streams = 2000

@@ -8,10 +8,6 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 )
 
-// stopWait is how long stop waits for the run's end before it answers that
-// the run is stopping.
-const stopWait = 3 * time.Second
-
 type stopOutput struct {
 	Status int
 	Body   Run
@@ -38,7 +34,7 @@ func (s *Server) stopJob(ctx context.Context, in *RunPath) (*stopOutput, error) 
 			return nil, err
 		}
 		status = http.StatusOK
-	case <-time.After(stopWait):
+	case <-time.After(s.cfg.StopWait):
 	case <-ctx.Done():
 	}
 	if run, err = s.cfg.Store.Run(ctx, run.ID); err != nil {

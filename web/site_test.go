@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -38,7 +39,9 @@ type site struct {
 	stop   context.CancelFunc
 	ended  chan error
 	client *http.Client
-	cancel atomic.Int64 // how often Cancel was called
+	cancel atomic.Int64    // how often Cancel was called
+	block  atomic.Bool     // Cancel waits until the server stops
+	state  runner.RunState // of runs that have not ended
 }
 
 // newSite starts a server over a store with a completed, a running and a
@@ -92,11 +95,15 @@ func newSite(t *testing.T, change func(*web.Config)) *site {
 type control struct{ s *site }
 
 func (c control) State(_ context.Context, run pipelines.Run) (runner.RunState, error) {
-	return runner.RunLive, nil
+	return cmp.Or(c.s.state, runner.RunLive), nil
 }
 
 func (c control) Cancel(ctx context.Context, run pipelines.Run) error {
 	c.s.cancel.Add(1)
+	if c.s.block.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	run.Status, run.Ended = pipelines.StatusCancelled, clock.Add(time.Hour)
 	return c.s.store.UpdateRun(ctx, run)
 }

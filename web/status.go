@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ type statusOutput struct {
 // StatusList is one poll for CI: the newest run of every step.
 type StatusList struct {
 	V     int            `json:"v" doc:"version of this answer, 1"`
-	State string         `json:"state" enum:"none,running,failed,cancelled,completed" doc:"of all steps together: running while one is, else failed if one is, else cancelled"`
+	State string         `json:"state" enum:"none,running,failed,interrupted,cancelled,completed" doc:"of all steps together: running while one is, else failed, interrupted (not ended, and nothing works on it) or cancelled if one is"`
 	Total int            `json:"total"`
 	Count map[string]int `json:"count" doc:"runs by status"`
 	Runs  []RunStatus    `json:"runs" nullable:"false"`
@@ -64,7 +65,7 @@ func (s *Server) status(ctx context.Context, in *statusInput) (*statusOutput, er
 	if err != nil {
 		return nil, err
 	}
-	list := &StatusList{V: 1, State: overall(runs), Total: len(runs), Count: map[string]int{}, Runs: []RunStatus{}}
+	list := &StatusList{V: 1, Total: len(runs), Count: map[string]int{}, Runs: []RunStatus{}}
 	for _, run := range runs {
 		r, err := s.statusOfRun(ctx, run)
 		if err != nil {
@@ -73,6 +74,7 @@ func (s *Server) status(ctx context.Context, in *statusInput) (*statusOutput, er
 		list.Runs = append(list.Runs, r)
 		list.Count[string(run.Status)]++
 	}
+	list.State = overall(list.Runs)
 	body, err := json.Marshal(list)
 	if err != nil {
 		return nil, fmt.Errorf("status: %w", err)
@@ -117,24 +119,29 @@ func newestOfSteps(ctx context.Context, store Store, f runner.RunFilter) ([]pipe
 	return out, nil
 }
 
-// overall is the state of all steps together.
-func overall(runs []pipelines.Run) string {
-	rank, state := 0, "none"
+// overall is the state of all steps together: the first of these words that
+// fits one of them.
+func overall(runs []RunStatus) string {
+	words := []string{"running", "failed", "interrupted", "cancelled", "completed"}
+	state := len(words)
 	for _, r := range runs {
-		n, word := 1, "completed"
+		word := "cancelled" // or skipped
 		switch {
+		case r.State == runner.RunInterrupted:
+			word = "interrupted"
 		case !r.Status.Ended():
-			n, word = 4, "running"
+			word = "running"
 		case r.Status == pipelines.StatusFailed:
-			n, word = 3, "failed"
-		case r.Status != pipelines.StatusCompleted:
-			n, word = 2, "cancelled"
+			word = "failed"
+		case r.Status == pipelines.StatusCompleted:
+			word = "completed"
 		}
-		if n > rank {
-			rank, state = n, word
-		}
+		state = min(state, slices.Index(words, word))
 	}
-	return state
+	if state == len(words) {
+		return "none"
+	}
+	return words[state]
 }
 
 func (s *Server) statusOfRun(ctx context.Context, run pipelines.Run) (RunStatus, error) {
