@@ -75,6 +75,7 @@ func (a *app) reportError(err error, code int) {
 		if report.Code == string(pipelines.CodeInternal) {
 			report.Code = string(pipelines.CodeInvalid)
 		}
+		report.Message = strings.TrimPrefix(report.Message, "<nil>: ") // where hcl knows no place in the sources
 		report.Diagnostics = a.diagnosticsReport(diags).Diagnostics
 	}
 	var werr error

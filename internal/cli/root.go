@@ -78,6 +78,7 @@ happen with apply.`,
 		newCompletionCmd(a),
 	)
 	root.AddCommand(newStepCmd(a))
+	explain(root)
 	root.SetHelpCommandGroupID("more")
 	root.InitDefaultHelpCmd()
 	return root
