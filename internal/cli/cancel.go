@@ -18,15 +18,11 @@ func newCancelCmd(a *app) *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
-			store, place, err := a.openExisting(ctx, a.path(dir), flags)
+			store, place, run, err := a.openRun(ctx, dir, args[0], flags)
 			if err != nil {
 				return err
 			}
 			defer store.Close()
-			run, err := findRun(ctx, store, args[0])
-			if err != nil {
-				return err
-			}
 			watch := a.watcher(store, place)
 			watch.Grace = grace
 			if err := watch.Cancel(ctx, run); err != nil {

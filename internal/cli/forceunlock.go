@@ -18,17 +18,7 @@ func newForceUnlockCmd(a *app) *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
-			opts := a.options(flags.pipelineFlags)
-			opts.Validate = true
-			p, _, err := a.load(ctx, a.path(dir), opts)
-			if err != nil {
-				return err
-			}
-			place, err := a.storePlace(p.Dir, p.Store, flags.storeFlags)
-			if err != nil {
-				return err
-			}
-			store, err := place.open(ctx)
+			p, store, err := a.openOf(ctx, dir, flags.pipelineFlags, flags.storeFlags)
 			if err != nil {
 				return err
 			}
@@ -40,14 +30,14 @@ func newForceUnlockCmd(a *app) *cobra.Command {
 			case !held:
 				return pipelines.Errorf(pipelines.CodeNotFound, "the state of pipeline %q is not locked", p.Name)
 			case holder.ID != args[0]:
-				return pipelines.Errorf(pipelines.CodeConflict, "the lock of pipeline %q has the id %s, not %s: it was taken by %s@%s (pid %d, %s)",
-					p.Name, holder.ID, args[0], holder.User, holder.Host, holder.PID, holder.Operation)
+				return pipelines.Errorf(pipelines.CodeConflict, "the lock of pipeline %q has the id %s, not %s: it was taken by %s",
+					p.Name, holder.ID, args[0], holder)
 			}
 			if err := store.Unlock(ctx, p.Name, holder.ID); err != nil {
 				return err
 			}
 			return a.show(map[string]any{"pipeline": p.Name, "removed": holder}, func(w io.Writer) {
-				fmt.Fprintf(w, "The lock of %s@%s (pid %d, %s) on pipeline %q is removed.\n", holder.User, holder.Host, holder.PID, holder.Operation, p.Name)
+				fmt.Fprintf(w, "The lock of %s on pipeline %q is removed.\n", holder, p.Name)
 			})
 		},
 	}, `

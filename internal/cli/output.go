@@ -21,17 +21,7 @@ func newOutputCmd(a *app) *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
-			opts := a.options(flags.pipelineFlags)
-			opts.Validate = true
-			p, _, err := a.load(ctx, a.path(dir), opts)
-			if err != nil {
-				return err
-			}
-			place, err := a.storePlace(p.Dir, p.Store, flags.storeFlags)
-			if err != nil {
-				return err
-			}
-			store, err := place.open(ctx)
+			p, store, err := a.openOf(ctx, dir, flags.pipelineFlags, flags.storeFlags)
 			if err != nil {
 				return err
 			}

@@ -19,20 +19,15 @@ func newResumeCmd(a *app) *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
-			path := a.path(dir)
 			if len(args) == 1 {
-				store, _, err := a.openExisting(ctx, path, flags.storeFlags)
+				store, _, run, err := a.openRun(ctx, dir, args[0], flags.storeFlags)
 				if err != nil {
 					return err
 				}
-				run, err := findRun(ctx, store, args[0])
 				store.Close()
-				if err != nil {
-					return err
-				}
 				flags.targets = []string{string(run.Address)}
 			}
-			s, plan, err := a.makePlan(ctx, path, flags)
+			s, plan, err := a.makePlan(ctx, a.path(dir), flags)
 			if s != nil {
 				defer s.Close()
 			}

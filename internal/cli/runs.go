@@ -11,6 +11,21 @@ import (
 	"github.com/trainwright/trainwright/runner"
 )
 
+// openRun opens the existing store of the pipeline at dir and finds a run in
+// it, by what findRun takes. The caller closes the store.
+func (a *app) openRun(ctx context.Context, dir, name string, f storeFlags) (runner.Store, storePlace, pipelines.Run, error) {
+	store, place, err := a.openExisting(ctx, a.path(dir), f)
+	if err != nil {
+		return nil, place, pipelines.Run{}, err
+	}
+	run, err := findRun(ctx, store, name)
+	if err != nil {
+		_ = store.Close()
+		return nil, place, run, err
+	}
+	return store, place, run, nil
+}
+
 // findRun finds a run by its id, the beginning of its id, its job number, or
 // the address of its step (the newest run then).
 func findRun(ctx context.Context, store runner.Store, name string) (pipelines.Run, error) {

@@ -29,15 +29,11 @@ func newShowCmd(a *app) *cobra.Command {
 				return a.show(file.Plan, func(w io.Writer) { view.Plan(w, a.style(a.Stdout), &file.Plan) })
 			}
 			ctx := c.Context()
-			store, _, err := a.openExisting(ctx, a.path(dir), flags)
+			store, _, run, err := a.openRun(ctx, dir, args[0], flags)
 			if err != nil {
 				return err
 			}
 			defer store.Close()
-			run, err := findRun(ctx, store, args[0])
-			if err != nil {
-				return err
-			}
 			d, err := reportData(ctx, store, run)
 			if err != nil {
 				return err

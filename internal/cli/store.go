@@ -73,6 +73,22 @@ func (p storePlace) open(ctx context.Context) (runner.Store, error) {
 	return sqlite.Open(ctx, p.path)
 }
 
+// openOf opens the store of the pipeline at dir, of which no value needs to be known.
+func (a *app) openOf(ctx context.Context, dir string, pf pipelineFlags, sf storeFlags) (*pipelines.Pipeline, runner.Store, error) {
+	opts := a.options(pf)
+	opts.Validate = true
+	p, _, err := a.load(ctx, a.path(dir), opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	place, err := a.storePlace(p.Dir, p.Store, sf)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := place.open(ctx)
+	return p, store, err
+}
+
 // openExisting opens the store of a pipeline for reading what was run; it makes none.
 func (a *app) openExisting(ctx context.Context, path string, f storeFlags) (runner.Store, storePlace, error) {
 	dir := path
