@@ -145,6 +145,7 @@ type RunFilter struct {
 	ApplyID    string
 	Commit     string // git commit of the apply that made the run
 	Branch     string // and its branch
+	Newest     bool   // only each step's newest of those that match
 	Limit      int    // 0 = 1000
 	Offset     int
 }

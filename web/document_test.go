@@ -133,7 +133,12 @@ func TestAnswersFitTheDocument(t *testing.T) {
 		res, body := s.request("GET", path, "", "")
 		doc.check("GET", route, res, body)
 	}
-	res, body := s.request("POST", "/api/v1/training/jobs/live/stop", writeToken, "")
+	res, body := s.request("POST", "/api/v1/training/jobs/live/stop", writeToken, `{"odd":1}`)
+	doc.check("POST", "/api/v1/training/jobs/{id}/stop", res, body)
+	if res.StatusCode != 422 || s.cancel.Load() != 0 {
+		t.Errorf("a body with an unknown key: %d %s", res.StatusCode, body)
+	}
+	res, body = s.request("POST", "/api/v1/training/jobs/live/stop", writeToken, "{}")
 	doc.check("POST", "/api/v1/training/jobs/{id}/stop", res, body)
 	for path, want := range map[string]int{"/nowhere": 404, "/api/v1/training/jobs/live/stop": 405} {
 		res, body := s.request("GET", path, "", "")

@@ -49,9 +49,6 @@ func (s *Server) guard(c *fiber.Ctx) error {
 		if err := s.checkOrigin(c); err != nil {
 			return err
 		}
-		if t, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType)); err != nil || t != fiber.MIMEApplicationJSON {
-			return problem(http.StatusUnsupportedMediaType, codeMediaType, "requests that change something carry Content-Type: application/json")
-		}
 	}
 	return c.Next()
 }
@@ -101,7 +98,7 @@ func hostName(h string) string {
 	return strings.Trim(h, "[]")
 }
 
-// authorize decides whether a request may use a route. A token that is wrong
+// authorize decides whether a request may use a route. Any token may read. One that is wrong
 // is refused also where none is needed, so that its owner hears of it.
 func (s *Server) authorize(c *fiber.Ctx, access Access) (Token, error) {
 	if access == Open {
@@ -119,9 +116,11 @@ func (s *Server) authorize(c *fiber.Ctx, access Access) (Token, error) {
 	if !strings.EqualFold(scheme, "Bearer") || !ok {
 		return Token{}, problem(http.StatusUnauthorized, codeUnauthenticated, "the token is not one of this server's")
 	}
-	switch {
-	case token.Scope == ScopeWrite, token.Scope == ScopeRead && access == Read:
-		return token, nil
+	if access == Write && token.Scope != ScopeWrite {
+		return token, problem(http.StatusForbidden, codeForbidden, "this needs a write token; this token may only read")
 	}
-	return token, problem(http.StatusForbidden, codeForbidden, "this needs a write token; this token may only read")
+	if t, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType)); access == Write && (err != nil || t != fiber.MIMEApplicationJSON) {
+		return token, problem(http.StatusUnsupportedMediaType, codeMediaType, "requests that change something carry Content-Type: application/json, which no form of another site can")
+	}
+	return token, nil
 }

@@ -8,6 +8,11 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 )
 
+type stopInput struct {
+	RunPath
+	Body *struct{} `required:"true" doc:"{}"`
+}
+
 type stopOutput struct {
 	Status int
 	Body   Run
@@ -15,7 +20,7 @@ type stopOutput struct {
 
 // stopJob asks a run to write a checkpoint and end: 200 once it has ended, 202
 // while it is still at it.
-func (s *Server) stopJob(ctx context.Context, in *RunPath) (*stopOutput, error) {
+func (s *Server) stopJob(ctx context.Context, in *stopInput) (*stopOutput, error) {
 	run, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err

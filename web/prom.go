@@ -95,7 +95,7 @@ func (r runCollector) Describe(ch chan<- *prometheus.Desc) {
 func (r runCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), workTimeout/2)
 	defer cancel()
-	runs, err := newestOfSteps(ctx, r.cfg.Store, runner.RunFilter{Limit: statusRuns})
+	runs, err := r.cfg.Store.Runs(ctx, runner.RunFilter{Newest: true, Limit: statusRuns})
 	if err != nil {
 		r.cfg.Log.Error("the store does not answer", "error", err)
 		ch <- prometheus.NewInvalidMetric(stepsDesc, pipelines.Errorf(pipelines.CodeUnavailable, "the store does not answer"))

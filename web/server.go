@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,6 +61,8 @@ func New(cfg Config) (*Server, error) {
 		Immutable:             true, // strings of a request outlive it
 		StrictRouting:         true,
 		CaseSensitive:         true,
+		UnescapePath:          true,
+		RequestMethods:        append(slices.Clone(fiber.DefaultMethods), "QUERY"), // to answer it with 405
 		BodyLimit:             maxBody,
 		ReadBufferSize:        maxHeader,
 		ReadTimeout:           readTimeout,

@@ -57,11 +57,11 @@ type RunStatus struct {
 	Ended    *time.Time        `json:"ended,omitempty"`
 }
 
-// statusRuns is how many of the newest runs status looks through.
+// statusRuns is how many steps status tells of, those with the newest runs.
 const statusRuns = 1000
 
 func (s *Server) status(ctx context.Context, in *statusInput) (*statusOutput, error) {
-	runs, err := newestOfSteps(ctx, s.cfg.Store, runner.RunFilter{Pipeline: in.Pipeline, Commit: in.Commit, Branch: in.Branch, Limit: statusRuns})
+	runs, err := s.cfg.Store.Runs(ctx, runner.RunFilter{Pipeline: in.Pipeline, Commit: in.Commit, Branch: in.Branch, Newest: true, Limit: statusRuns})
 	if err != nil {
 		return nil, err
 	}
@@ -96,27 +96,6 @@ func matches(header, tag string) bool {
 		}
 	}
 	return false
-}
-
-// newestOfSteps lists the newest run of every step.
-func newestOfSteps(ctx context.Context, store Store, f runner.RunFilter) ([]pipelines.Run, error) {
-	runs, err := store.Runs(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	type step struct {
-		pipeline string
-		address  pipelines.Address
-	}
-	seen := map[step]bool{}
-	var out []pipelines.Run
-	for _, r := range runs {
-		if k := (step{r.Pipeline, r.Address}); !seen[k] {
-			seen[k] = true
-			out = append(out, r)
-		}
-	}
-	return out, nil
 }
 
 // overall is the state of all steps together: the first of these words that

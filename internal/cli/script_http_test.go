@@ -26,6 +26,7 @@ func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
 
 // cmdHTTPGet is `httpget STATUS URL FILE [METHOD [HEADER:VALUE...]]`: it asks
 // until the server listens, at most 20 s, wants that status and keeps the body.
+// POST sends {}.
 func cmdHTTPGet(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: httpget STATUS URL FILE [METHOD [HEADER:VALUE...]]")
@@ -38,7 +39,11 @@ func cmdHTTPGet(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		req, err := http.NewRequest(method, args[1], nil)
+		var body io.Reader
+		if method == http.MethodPost {
+			body = strings.NewReader("{}")
+		}
+		req, err := http.NewRequest(method, args[1], body)
 		ts.Check(err)
 		for _, h := range args[min(4, len(args)):] {
 			name, value, _ := strings.Cut(h, ":")
@@ -53,12 +58,12 @@ func cmdHTTPGet(ts *testscript.TestScript, neg bool, args []string) {
 			continue
 		}
 		ts.Check(err)
-		body, err := io.ReadAll(res.Body)
+		text, err := io.ReadAll(res.Body)
 		ts.Check(err)
 		ts.Check(res.Body.Close())
-		ts.Check(os.WriteFile(ts.MkAbs(args[2]), body, 0o644))
+		ts.Check(os.WriteFile(ts.MkAbs(args[2]), text, 0o644))
 		if res.StatusCode != want {
-			ts.Fatalf("%s %s: %d, want %d: %s", method, args[1], res.StatusCode, want, body)
+			ts.Fatalf("%s %s: %d, want %d: %s", method, args[1], res.StatusCode, want, text)
 		}
 		return
 	}

@@ -113,10 +113,14 @@ func (s *Store) Runs(ctx context.Context, f runner.RunFilter) ([]pipelines.Run, 
 			where, args = append(where, `apply_id IN (SELECT id FROM applies WHERE `+c.column+` = ?)`), append(args, c.value)
 		}
 	}
-	query := `SELECT ` + runColumns + ` FROM runs`
+	query, matching := `SELECT `+runColumns+` FROM runs`, ""
 	if len(where) > 0 {
-		query += ` WHERE ` + strings.Join(where, " AND ")
+		matching = ` WHERE ` + strings.Join(where, " AND ")
 	}
+	if f.Newest {
+		matching = ` WHERE job_id IN (SELECT MAX(job_id) FROM runs` + matching + ` GROUP BY pipeline, address)`
+	}
+	query += matching
 	limit := f.Limit
 	if limit <= 0 {
 		limit = 1000

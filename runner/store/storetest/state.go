@@ -64,6 +64,7 @@ func testRunFilters(t *testing.T, open Open) {
 		{ID: "1", Pipeline: "p", Address: "train.a", ContentKey: "k1", Status: pipelines.StatusCompleted, ApplyID: "x"},
 		{ID: "2", Pipeline: "p", Address: "train.b", ContentKey: "k2", Status: pipelines.StatusFailed, ApplyID: "x"},
 		{ID: "3", Pipeline: "q", Address: "train.a", ContentKey: "k1", Status: pipelines.StatusCompleted, ApplyID: "y"},
+		{ID: "4", Pipeline: "p", Address: "train.a", ContentKey: "k3", Status: pipelines.StatusPending, ApplyID: "z"},
 	} {
 		must(s.CreateRun(ctx, r))(t)
 	}
@@ -71,16 +72,19 @@ func testRunFilters(t *testing.T, open Open) {
 		filter runner.RunFilter
 		want   string
 	}{
-		{runner.RunFilter{}, "321"},
-		{runner.RunFilter{Pipeline: "p"}, "21"},
-		{runner.RunFilter{Pipeline: "p", Address: "train.a"}, "1"},
+		{runner.RunFilter{}, "4321"},
+		{runner.RunFilter{Pipeline: "p"}, "421"},
+		{runner.RunFilter{Pipeline: "p", Address: "train.a"}, "41"},
 		{runner.RunFilter{ContentKey: "k1"}, "31"},
 		{runner.RunFilter{Status: pipelines.StatusFailed}, "2"},
 		{runner.RunFilter{ApplyID: "y"}, "3"},
 		{runner.RunFilter{Commit: "c1"}, "21"},
 		{runner.RunFilter{Branch: "main"}, "321"},
 		{runner.RunFilter{Branch: "main", Commit: "c2", Pipeline: "q"}, "3"},
-		{runner.RunFilter{Limit: 1, Offset: 1}, "2"},
+		{runner.RunFilter{Newest: true}, "432"},
+		{runner.RunFilter{Newest: true, Commit: "c1"}, "21"},
+		{runner.RunFilter{Newest: true, Limit: 1, Offset: 1}, "3"},
+		{runner.RunFilter{Limit: 1, Offset: 1}, "3"},
 		{runner.RunFilter{Pipeline: "' OR 1=1 --"}, ""},
 	} {
 		got := ""
