@@ -60,13 +60,13 @@ func (a *app) storePlace(pipelineDir, configured string, f storeFlags) (storePla
 // open opens the store, and makes it where there is none.
 func (p storePlace) open(ctx context.Context) (runner.Store, error) {
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("state: %w", err)
+		return nil, fmt.Errorf("the state cannot be kept in %s; --store names another place: %w", p.dir, err)
 	}
 	if filepath.Base(p.dir) == stateDir {
 		ignore := filepath.Join(p.dir, ".gitignore")
 		if _, err := os.Lstat(ignore); errors.Is(err, fs.ErrNotExist) {
 			if err := os.WriteFile(ignore, []byte("*\n"), 0o644); err != nil {
-				return nil, fmt.Errorf("state: %w", err)
+				return nil, fmt.Errorf("the state cannot be kept in %s; --store names another place: %w", p.dir, err)
 			}
 		}
 	}

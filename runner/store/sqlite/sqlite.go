@@ -8,13 +8,17 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
 
+	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/store/sqlstore"
 )
@@ -29,6 +33,9 @@ const busyTimeout = 30 * time.Second
 func Open(ctx context.Context, path string) (*sqlstore.Store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make the state folder: %w", err)
+	}
+	if err := checkFile(path); err != nil {
+		return nil, err
 	}
 	db, err := open(path)
 	if err != nil {
@@ -62,6 +69,32 @@ func open(path string) (*sql.DB, error) {
 	db.SetMaxOpenConns(4)
 	db.SetMaxIdleConns(4)
 	return db, nil
+}
+
+// checkFile refuses what is there and is no SQLite file, before anything is
+// written beside it.
+func checkFile(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open state: %w", err)
+	}
+	defer f.Close()
+	const magic = "SQLite format 3\x00"
+	head := make([]byte, len(magic))
+	n, err := io.ReadFull(f, head)
+	switch {
+	case errors.Is(err, io.EOF): // made, and not written yet
+	case errors.Is(err, syscall.EISDIR):
+		return pipelines.Errorf(pipelines.CodeInvalid, "the state %s is a folder; name a file in it, as in %s", path, filepath.Join(path, "state.db"))
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("read state: %w", err)
+	case string(head[:n]) != magic:
+		return pipelines.Errorf(pipelines.CodeInvalid, "the file %s is no state: it is not a SQLite file; name another one", path)
+	}
+	return nil
 }
 
 func isConflict(err error) bool {

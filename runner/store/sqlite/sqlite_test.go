@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -78,6 +79,23 @@ func TestOpenRefusesANewerSchema(t *testing.T) {
 	_, err = Open(ctx, path)
 	if pipelines.CodeOf(err) != pipelines.CodeInvalid || !strings.Contains(err.Error(), "9999") || !strings.Contains(err.Error(), "newer runner") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestOpenRefusesWhatIsNoState(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "main.hcl")
+	if err := os.WriteFile(text, []byte("pipeline \"p\" {}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{dir: "is a folder", text: "not a SQLite file"} {
+		_, err := Open(context.Background(), path)
+		if pipelines.CodeOf(err) != pipelines.CodeInvalid || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: got %v", path, err)
+		}
+		if _, err := os.Stat(path + ".migrate"); err == nil {
+			t.Errorf("a file was left beside %s", path)
+		}
 	}
 }
 
