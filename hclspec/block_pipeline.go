@@ -19,6 +19,9 @@ var pipelineBlock = &blockSpec{
 func (m *module) pipeline(p *pipelines.Pipeline) {
 	blocks := m.blocksOf("pipeline")
 	if len(blocks) == 0 {
+		if m.nameless {
+			return // told already
+		}
 		m.add(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing pipeline block",
 			Detail: "A pipeline needs a block that names it, because its state is kept under that name: pipeline \"NAME\" {}", Subject: m.start()})
 		return

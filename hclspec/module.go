@@ -29,6 +29,8 @@ type module struct {
 	nodes  map[string]*node  // what expressions can refer to, by address
 	inputs map[string]*input // variables
 
+	nameless bool // there is a pipeline block, without its name
+
 	static    *evaluator // caches what depends on no step
 	broken    map[hcl.Range]bool
 	homes     map[home]string
@@ -106,6 +108,7 @@ func (m *module) collectBlock(raw *hclsyntax.Block) {
 	b, diags := decode(spec, raw, m.homeOf)
 	m.add(diags...)
 	if len(b.labels) < len(spec.Labels) {
+		m.nameless = m.nameless || spec == pipelineBlock
 		return
 	}
 	m.order = append(m.order, b)

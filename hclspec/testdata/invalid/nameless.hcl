@@ -1,0 +1,2 @@
+pipeline { # ERROR: Missing block label | pipeline NAME
+}
