@@ -48,9 +48,10 @@ func (l *listing) chooseClasses(spec pipelines.DatasetSpec) (classes []string, p
 	return classes, problems
 }
 
-// checkClasses looks for classes that cannot be learnt or measured. counts are
-// usable images by split and class.
-func (l *listing) checkClasses(spec pipelines.DatasetSpec, classes []string, counts map[string]map[string]int) []error {
+// checkClasses looks for classes that cannot be learnt or measured, by what
+// the report counts.
+func (l *listing) checkClasses(spec pipelines.DatasetSpec, classes []string, report pipelines.DatasetReport) []error {
+	counts := report.Counts
 	var problems []error
 	total := 0
 	for _, split := range counts {
@@ -59,7 +60,7 @@ func (l *listing) checkClasses(spec pipelines.DatasetSpec, classes []string, cou
 		}
 	}
 	if total == 0 {
-		return []error{fault(NoImages, spec, Error{Path: spec.Path}, "it has no usable images (JPEG, PNG, GIF, BMP, WebP)%s", ignoredNote(l.ignored))}
+		return []error{fault(NoImages, spec, Error{Path: spec.Path}, "it has no usable images (JPEG, PNG, GIF, BMP, WebP)%s%s", ignoredNote(l.ignored), corruptNote(report.Corrupt))}
 	}
 	if len(classes) < 2 {
 		problems = append(problems, fault(OneClass, spec, Error{Class: classes[0]}, "it has one class only (%q); a classifier needs two or more", classes[0]))

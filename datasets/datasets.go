@@ -65,7 +65,7 @@ func (c *Catalog) look(ctx context.Context, spec pipelines.DatasetSpec) (pipelin
 	s := survey{spec: spec, classes: classes, splits: slices.Collect(maps.Keys(l.folders)), files: l.files, facts: facts}
 	s.fill(&report)
 	report.Ignored = l.ignored
-	problems = append(problems, l.checkClasses(spec, classes, report.Counts)...)
+	problems = append(problems, l.checkClasses(spec, classes, report)...)
 	if len(problems) > 0 {
 		return pipelines.DatasetIndex{}, report, errors.Join(problems...)
 	}

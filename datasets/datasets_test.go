@@ -284,6 +284,7 @@ func TestProblemsAreNamed(t *testing.T) {
 		{"no val", imagefolder(write(t, "train/a/1", "valid/a/1")), datasets.MissingSplit, `there is "valid"`},
 		{"flat dice", pipelines.DatasetSpec{Name: "pets", Format: "dice", Path: flat}, datasets.MissingSplit, `"train"`},
 		{"no images", imagefolder(write(t, "train/a/x.tif", "train/b/y.tif", "val/a/z.tif")), datasets.NoImages, "3 with .tif"},
+		{"unusable images", imagefolder(write(t, "train/a/x.png", "train/b/y.png", "val/a/z.png")), datasets.NoImages, "3 files cannot be used, the first is "},
 		{"one class", imagefolder(write(t, "train/a/1", "val/a/1")), datasets.OneClass, `"a"`},
 		{"empty class", imagefolder(write(t, "train/a/1", "train/b/1", "train/c/0", "val/a/1", "val/b/1", "val/c/1")), datasets.EmptyClass, `"c"`},
 		{"class not in val", imagefolder(write(t, "train/a/1", "train/b/1", "val/a/1")), datasets.MissingClass, `"b"`},

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/agext/levenshtein"
+
+	"github.com/trainwright/trainwright/pipelines"
 )
 
 // didYouMean is `; did you mean "x"?` for the nearest of the names, or "".
@@ -103,4 +105,15 @@ func someNames(names []string) string {
 		return strings.Join(names[:3], ", ") + fmt.Sprintf(" and %d more", len(names)-3)
 	}
 	return strings.Join(names, ", ")
+}
+
+// corruptNote tells of files that look like images and cannot be read.
+func corruptNote(corrupt []pipelines.FileProblem) string {
+	switch len(corrupt) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("; %s cannot be used: %s", corrupt[0].Path, corrupt[0].Error)
+	}
+	return fmt.Sprintf("; %d files cannot be used, the first is %s: %s", len(corrupt), corrupt[0].Path, corrupt[0].Error)
 }
