@@ -35,6 +35,7 @@ func main() {
 	flag.IntVar(&c.steps, "steps", 8, "steps to time, after two to warm up")
 	flag.IntVar(&c.threads, "threads", runtime.NumCPU(), "threads")
 	flag.BoolVar(&c.portable, "portable", false, "keep images in NCHW")
+	flag.BoolVar(&c.spin, "spin", false, "let idle threads spin, which training does not")
 	flag.Parse()
 	r, err := measure(context.Background(), c)
 	if err != nil {
@@ -48,7 +49,7 @@ type config struct {
 	model, optimizer            string
 	size, batch, classes, steps int
 	threads                     int
-	portable                    bool
+	portable, spin              bool
 }
 
 type result struct {
@@ -117,7 +118,7 @@ func measure(ctx context.Context, c config) (result, error) {
 	if err != nil {
 		return r, err
 	}
-	session, err := rt.NewSession(raw, ort.Options{IntraThreads: c.threads, Optimization: ort.OptBasic})
+	session, err := rt.NewSession(raw, ort.Options{IntraThreads: c.threads, Optimization: ort.OptBasic, NoSpinning: !c.spin})
 	if err != nil {
 		return r, err
 	}
