@@ -30,6 +30,9 @@ func (m *module) executor(b *block) pipelines.ExecutorConfig {
 	}
 	secrets := map[string]pipelines.Secret{}
 	s.backendAttributes(b, out.Attributes, secrets)
+	if b.attrs["slots"] != nil {
+		m.notYet(s, b.at("slots"), "One training at a time runs on a machine without GPUs, and one on each GPU; choosing how many is not part of this version.")
+	}
 	for name, secret := range secrets {
 		out.Attributes[name] = secret
 	}

@@ -36,6 +36,7 @@ func (s *scope) export(n *node, d *decoded) {
 	}
 	if drop, ok := s.float(b, "max_metric_drop", "export.max_metric_drop", 0, 1); ok {
 		x.MaxMetricDrop = &drop
+		s.e.m.notYet(s, b.at("max_metric_drop"), "Evaluating an exported model again is not part of this version.")
 	}
 }
 

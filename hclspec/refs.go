@@ -243,7 +243,7 @@ func checkInstance(n *node, r reference) *hcl.Diagnostic {
 		}
 	}
 	if names := resultAttributes(n.stepKind()); ok && !slices.Contains(names, a.Name) {
-		return failure(t.SourceRange(), "Unknown result", "%s %s has no result %q; there are %s.%s", article(string(n.stepKind())), "step", a.Name, strings.Join(names, ", "), didYouMean(a.Name, names))
+		return failure(t.SourceRange(), "Unknown result", "%s has no result %q; there are %s.%s", n.address, a.Name, strings.Join(names, ", "), didYouMean(a.Name, names))
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ var (
 			"run_id": cty.String, "metrics": metricsType, "per_class": cty.Map(metricsType), "artifacts": cty.Map(cty.String),
 		},
 		pipelines.KindExport: {
-			"run_id": cty.String, "metrics": metricsType, "artifacts": cty.Map(cty.String), "path": cty.String,
+			"run_id": cty.String, "artifacts": cty.Map(cty.String), "path": cty.String,
 		},
 		pipelines.KindStep: {"run_id": cty.String, "outputs": cty.Map(cty.String)},
 	}

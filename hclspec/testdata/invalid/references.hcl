@@ -67,3 +67,9 @@ output "d" {
 output "e" {
   value = "x" + 1 # ERROR: Invalid operand
 }
+export "onnx" {
+  checkpoint = train.ok.best
+}
+output "exported" {
+  value = export.onnx.metrics.accuracy # ERROR: Unknown result | there are artifacts, path, run_id
+}

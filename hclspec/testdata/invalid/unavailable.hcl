@@ -26,7 +26,9 @@ model "file" {
 executor "dagger" "gpu" {
   image = "x"
 }
-executor "local" "here" {}
+executor "local" "here" {
+  slots = 2 # ERROR: Not available in this version | choosing how many
+}
 train "t" {
   model    = model.m
   dataset  = dataset.d
@@ -61,4 +63,8 @@ notify "slack" { # ERROR: Not available in this version | notify
 }
 adapter "mine" { # ERROR: Not available in this version | Adapters of your own
   source = "./adapter.py"
+}
+export "watched" {
+  checkpoint      = train.t.best
+  max_metric_drop = 0.01 # ERROR: Not available in this version | again
 }
