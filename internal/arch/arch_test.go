@@ -34,7 +34,6 @@ var table = []rule{
 	{pkg: "runner", allow: []string{"pipelines", "adapters", "hclspec/schema"}, why: "everything else reaches the engine room through deps.go"},
 	{pkg: "runner/executor", allow: []string{"pipelines", "runner", "adapters"}, why: "executors never know each other"},
 	{pkg: "runner/store", allow: []string{"pipelines", "runner", "runner/store"}, why: "stores know pipelines and their own SDK"},
-	{pkg: "runner/blob", allow: []string{"pipelines", "runner", "runner/blob/blobtest"}, why: "blobs know pipelines and their own SDK"},
 	{pkg: "engine", allow: []string{"engine"}, why: "native training knows nothing of HCL, pipelines or runner"},
 	{pkg: "engine/image", std: true, allow: []string{}, why: "a leaf"},
 	{pkg: "engine/rng", std: true, why: "a leaf"},
@@ -94,7 +93,7 @@ func allowed(r rule, pkg, imp string) bool {
 	if within(imp, pkg) {
 		return true // its own sub-packages
 	}
-	// executors, stores and blobs may use the suite and the list of their own kind
+	// executors and stores may use the suite and the list of their own kind
 	for _, a := range r.allow {
 		if within(imp, a) {
 			return true
