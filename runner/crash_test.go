@@ -14,6 +14,7 @@ import (
 
 	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/executor/local"
@@ -65,7 +66,7 @@ func crashStep(ctx context.Context, task pipelines.Task, emit func(pipelines.Eve
 			err = os.MkdirAll(filepath.Dir(latest), 0o755)
 		}
 		if err == nil {
-			err = spool.WriteFile(latest, []byte(strconv.Itoa(epoch)))
+			err = durable.WriteFile(latest, []byte(strconv.Itoa(epoch)), 0o644)
 		}
 		if err == nil {
 			err = emit(pipelines.Event{Checkpoint: &pipelines.Checkpoint{Name: "latest", Path: latest, SHA256: strconv.Itoa(epoch), Epoch: epoch, GlobalStep: int64(epoch)}})

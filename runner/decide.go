@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -279,13 +278,4 @@ func (dec *decision) waitsFor() []pipelines.Address {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-// problemsOf turns an error into a problem at the step's block, keeping those it holds.
-func problemsOf(step pipelines.Step, summary string, err error) Problems {
-	var ps Problems
-	if errors.As(err, &ps) {
-		return ps
-	}
-	return Problems{problem(step.Range, summary, "%s: %s", step.Address, err)}
 }

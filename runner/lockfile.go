@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/trainwright/trainwright/pipelines/durable"
 )
 
 // LockFileName is the committed file that pins what a pipeline was run with.
@@ -121,5 +123,5 @@ func WriteLockFile(dir string, lock LockFile) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
 		return nil
 	}
-	return writeFile(path, text, 0o644)
+	return durable.WriteFile(path, text, 0o644)
 }

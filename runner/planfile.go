@@ -3,13 +3,16 @@ package runner
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
 )
 
 // PlanFileVersion is the version of saved plans.
@@ -41,7 +44,11 @@ func SavePlan(path string, plan *Plan) error {
 			f.Variables[name] = v.Value
 		}
 	}
-	if err := writeJSON(path, f, 0o600); err != nil {
+	b, err := json.Marshal(f)
+	if err == nil {
+		err = durable.WriteFile(path, append(b, '\n'), 0o600)
+	}
+	if err != nil {
 		return fmt.Errorf("save plan: %w", err)
 	}
 	return nil
@@ -50,7 +57,10 @@ func SavePlan(path string, plan *Plan) error {
 // LoadPlanFile reads a plan file.
 func LoadPlanFile(path string) (PlanFile, error) {
 	var f PlanFile
-	err := readJSON(path, &f)
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, &f)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return f, pipelines.Errorf(pipelines.CodeNotFound, "there is no plan file %s: %w", path, err)

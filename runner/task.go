@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/pipelines/spool"
 )
 
@@ -128,5 +129,5 @@ func (a *Applier) writeIndex(ctx context.Context, dec *decision, task pipelines.
 	if err != nil {
 		return err
 	}
-	return spool.WriteFile(task.Dataset.IndexPath, b)
+	return durable.WriteFile(task.Dataset.IndexPath, b, 0o644)
 }

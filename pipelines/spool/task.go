@@ -2,12 +2,12 @@ package spool
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
 )
 
 // WriteTask writes task.json into the task's attempt folder, which it makes,
@@ -21,7 +21,7 @@ func WriteTask(task pipelines.Task) (string, error) {
 		return "", fmt.Errorf("encode task of %s: %w", task.Address, err)
 	}
 	path := filepath.Join(task.AttemptDir, TaskFile)
-	if err := WriteFile(path, append(b, '\n')); err != nil {
+	if err := durable.WriteFile(path, append(b, '\n'), 0o644); err != nil {
 		return "", fmt.Errorf("write task of %s: %w", task.Address, err)
 	}
 	return path, nil
@@ -42,23 +42,4 @@ func ReadTask(path string) (pipelines.Task, error) {
 			"%s has version %d, this runner reads versions 1 to %d; use the runner that wrote it", path, task.Version, pipelines.TaskVersion)
 	}
 	return task, nil
-}
-
-// WriteFile writes a file so that after a crash there is the old content or
-// the new: temporary name, sync, rename, sync of the folder.
-func WriteFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return err
-	}
-	return syncDir(filepath.Dir(path))
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
 )
 
 // Writer appends events to an attempt's spool. It is safe for concurrent use;
@@ -41,7 +42,7 @@ func NewWriter(dir string, attempt int) (*Writer, error) {
 		err = f.Truncate(end)
 	}
 	if err == nil {
-		err = syncDir(dir)
+		err = durable.SyncDir(dir)
 	}
 	if err != nil {
 		_ = f.Close()
@@ -96,7 +97,7 @@ func (w *Writer) Emit(e pipelines.Event) error {
 		return w.broken
 	}
 	w.seq++
-	if durable(e.Type) {
+	if pointOfNoReturn(e.Type) {
 		if err := w.f.Sync(); err != nil {
 			w.broken = fmt.Errorf("sync %s: %w", w.f.Name(), err)
 			return w.broken
@@ -119,8 +120,8 @@ func (w *Writer) Close() error {
 	return errors.Join(w.f.Sync(), w.f.Close())
 }
 
-// durable names the events that are synced to disk at once.
-func durable(t pipelines.EventType) bool {
+// pointOfNoReturn names the events that are synced to disk at once.
+func pointOfNoReturn(t pipelines.EventType) bool {
 	switch t {
 	case pipelines.EventConfigApplied, pipelines.EventResumed, pipelines.EventValidation,
 		pipelines.EventCheckpoint, pipelines.EventResult:
@@ -151,12 +152,4 @@ func typeOf(e pipelines.Event) pipelines.EventType {
 		return pipelines.EventResult
 	}
 	return ""
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

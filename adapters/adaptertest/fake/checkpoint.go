@@ -15,7 +15,7 @@ import (
 	"strings"
 
 	"github.com/trainwright/trainwright/pipelines"
-	"github.com/trainwright/trainwright/pipelines/spool"
+	"github.com/trainwright/trainwright/pipelines/durable"
 )
 
 const (
@@ -60,7 +60,7 @@ func save(dir, name string, s *state, metrics map[string]float64, complete bool)
 	m := manifest{Version: 1, Epoch: s.Epoch, GlobalStep: s.GlobalStep, Complete: complete, Metrics: metrics, Files: map[string]file{}}
 	size := int64(0)
 	for name, data := range map[string][]byte{weightsFile: encode(s.Weights), stateFile: text} {
-		if err := spool.WriteFile(filepath.Join(tmp, name), data); err != nil {
+		if err := durable.WriteFile(filepath.Join(tmp, name), data, 0o644); err != nil {
 			return none, err
 		}
 		m.Files[name] = file{SHA256: hash(data), Size: int64(len(data))}
@@ -70,7 +70,7 @@ func save(dir, name string, s *state, metrics map[string]float64, complete bool)
 	if err != nil {
 		return none, err
 	}
-	if err := spool.WriteFile(filepath.Join(tmp, manifestFile), text); err != nil {
+	if err := durable.WriteFile(filepath.Join(tmp, manifestFile), text, 0o644); err != nil {
 		return none, err
 	}
 	path := filepath.Join(dir, name)

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/trainwright/trainwright/pipelines"
-	"github.com/trainwright/trainwright/pipelines/spool"
+	"github.com/trainwright/trainwright/pipelines/durable"
 )
 
 // evaluate reports a checkpoint's own metrics again, for the split asked for.
@@ -59,7 +59,7 @@ func (t *trainer) writeModel(checkpoint string) (pipelines.Artifact, error) {
 		return a, err
 	}
 	a.Path, a.SHA256, a.Size = filepath.Join(dir, a.Name), hash(data), int64(len(data))
-	return a, spool.WriteFile(a.Path, data)
+	return a, durable.WriteFile(a.Path, data, 0o644)
 }
 
 // EchoStep reports the config that it was given and trains without it.

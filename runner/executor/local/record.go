@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/pipelines/process"
-	"github.com/trainwright/trainwright/pipelines/spool"
 )
 
 const (
@@ -86,7 +86,7 @@ func readStop(dir string) (stopNote, bool) {
 func writeJSON(path string, v any) error {
 	b, err := json.Marshal(v)
 	if err == nil {
-		err = spool.WriteFile(path, append(b, '\n'))
+		err = durable.WriteFile(path, append(b, '\n'), 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
