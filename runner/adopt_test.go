@@ -312,3 +312,35 @@ func TestOrphanKeepsItsSlot(t *testing.T) {
 		t.Errorf("%d attempts were started, want 2", h.exec.started())
 	}
 }
+
+// A killed step can look alive for a moment. One that is adopted then, and
+// ends without anybody having seen how, is followed by attempt N+1 all the same.
+func TestDyingWhenAdopted(t *testing.T) {
+	h := newHouse(t)
+	release := make(chan struct{})
+	steps := stepwise(release)
+	h.exec.play = func(ctx context.Context, job runner.Job, emit func(pipelines.Event)) runner.Exit {
+		if exit := steps(ctx, job, emit); exit.Code == 0 {
+			return exit
+		}
+		return runner.Exit{Code: -1, Cause: pipelines.CauseInfrastructure, Unseen: true}
+	}
+	p := h.pipeline(train("a"))
+	crash(t, h, p, release)
+	var told notices
+	plan := h.plan(p, runner.PlanOptions{})
+	go func() {
+		told.wait(t, runner.NoticeStepAdopted)
+		h.exec.play = trainWell
+		for _, proc := range h.exec.steps {
+			proc.cancel()
+		}
+	}()
+	res, err := h.Apply(t.Context(), plan, runner.ApplyOptions{Observer: &told})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := res.Steps[0]; o.Attempts != 2 || o.Status != pipelines.StatusCompleted {
+		t.Errorf("%s after %d attempts, want completed by the second", o.Status, o.Attempts)
+	}
+}

@@ -24,6 +24,8 @@ type ending struct {
 	err    string
 	code   int
 	result *pipelines.StepResult
+	// unseen: it ended without a result and nobody saw how (Exit.Unseen).
+	unseen bool
 	// lost: the attempt could not be followed to its end and may live on. Its
 	// run stays open, so that the next apply adopts it.
 	lost bool
@@ -64,6 +66,7 @@ func (s *stepRun) attempt(ctx context.Context, n int, old *pipelines.Attempt) (e
 		exit = Exit{Code: -1, Cause: pipelines.CauseInfrastructure, Message: err.Error()}
 	}
 	end := s.classify(ctx, task, c, exit)
+	end.unseen = exit.Unseen && c.failed == nil && end.status == pipelines.StatusFailed
 	at.Status, at.Cause, at.Error, at.ExitCode = end.status, end.cause, end.err, end.code
 	at.Applied, at.Ended = c.applied, s.a.now()
 	if sum := c.pretrained(); sum != "" {

@@ -44,6 +44,9 @@ type Exit struct {
 	Signal  string          // "killed", …
 	Cause   pipelines.Cause // what the executor knows: oom, preempted, timeout, infrastructure; "" = ask the step's result
 	Message string          // for people: why, with the last lines of the log
+	// Unseen: the process is gone without a result, and nobody saw how it
+	// ended, because who started it was gone before.
+	Unseen bool
 }
 
 // Liveness is what is known of an attempt's process.

@@ -66,10 +66,11 @@ func (s *stepRun) attempts(ctx context.Context) (ending, error) {
 		if err != nil {
 			return end, err
 		}
-		if old == nil || s.adoptedLive {
+		// It ended while nobody followed it, or was ending when it was adopted: continue it.
+		over := old != nil && (!s.adoptedLive || end.unseen)
+		if !over {
 			made++
 		}
-		over := old != nil && !s.adoptedLive // it ended while nobody followed it: continue it
 		switch {
 		case end.status == pipelines.StatusCompleted || ctx.Err() != nil:
 			return end, s.close(ctx, end, end.result)

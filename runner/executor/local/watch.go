@@ -48,7 +48,7 @@ func (w *watch) exit(dir string, job runner.Job) runner.Exit {
 	if !known {
 		note = exitNote{Code: -1}
 	}
-	out := runner.Exit{Code: note.Code}
+	out := runner.Exit{Code: note.Code, Unseen: !known && w.result == nil}
 	if note.Signal != 0 {
 		out.Signal = note.Signal.String()
 	}
