@@ -4,8 +4,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +13,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/trainwright/trainwright/engine/internal/disk"
 )
 
 // Fetch obtains the pinned library through pip into the user cache, unless
@@ -81,7 +81,7 @@ func download(ctx context.Context, w wheel, dir string) (string, error) {
 
 // install verifies the wheel, unpacks what is needed below tmp and renames it to dir.
 func install(w wheel, whl, tmp, dir string) (string, error) {
-	sum, err := fileSHA256(whl)
+	sum, _, err := disk.SHA256(whl)
 	if err != nil {
 		return "", fmt.Errorf("fetch ONNX Runtime: %w", err)
 	}
@@ -133,19 +133,6 @@ func copyTo(path string, src io.Reader) error {
 	}
 	_, err = io.Copy(f, src)
 	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func fileSHA256(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 func lastLine(text string) string {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/trainwright/trainwright/engine/internal/disk"
 )
 
 // home gives the test a user cache of its own and no library.
@@ -99,7 +101,7 @@ func TestInstallTakesVerifiedFiles(t *testing.T) {
 	}
 	must(t, z.Close())
 	must(t, f.Close())
-	sum, err := fileSHA256(whl)
+	sum, _, err := disk.SHA256(whl)
 	must(t, err)
 	w := wheel{sha256: sum, library: "liba.so", files: []string{"liba.so"}}
 	dir := filepath.Join(t.TempDir(), Version)

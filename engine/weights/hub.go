@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/trainwright/trainwright/engine/internal/disk"
 )
 
 // DefaultEndpoint is the public model hub, used when HF_ENDPOINT is not set.
@@ -117,7 +119,7 @@ func (h Hub) folder(f HubFile) string {
 // cached looks for the pinned blob, or for what the revision's ref points at.
 func (h Hub) cached(f HubFile, pinned string) (path, sum string, ok bool) {
 	try := func(p string) bool {
-		got, err := hashFile(p)
+		got, _, err := disk.SHA256(p)
 		if err != nil || pinned != "" && got != pinned {
 			return false
 		}
@@ -238,7 +240,7 @@ func (h Hub) get(ctx context.Context, f HubFile) (*http.Response, announced, err
 func (h Hub) install(f HubFile, tmp *os.File, sum, commitID string) (string, error) {
 	dir := h.folder(f)
 	blob := filepath.Join(dir, "blobs", sum)
-	if err := commit(tmp, blob); err != nil {
+	if err := disk.Commit(tmp, blob); err != nil {
 		return "", err
 	}
 	if commitID == "" {
@@ -263,17 +265,4 @@ func (h Hub) install(f HubFile, tmp *os.File, sum, commitID string) (string, err
 		}
 	}
 	return blob, nil
-}
-
-func hashFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+
+	"github.com/trainwright/trainwright/engine/internal/disk"
 )
 
 // Encode writes f as a safetensors file. Equal content gives equal bytes:
@@ -67,45 +67,9 @@ func Encode(w io.Writer, f *File) error {
 
 // Save writes f to path through a temporary file in the same folder, synced and
 // renamed, so that a reader sees the old file or the whole new one.
-func Save(path string, f *File) (err error) {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("save weights: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			tmp.Close()
-			os.Remove(tmp.Name())
-		}
-	}()
-	if err = Encode(tmp, f); err != nil {
-		return err
-	}
-	if err = commit(tmp, path); err != nil {
+func Save(path string, f *File) error {
+	if err := disk.Write(path, func(w io.Writer) error { return Encode(w, f) }); err != nil {
 		return fmt.Errorf("save weights: %w", err)
 	}
 	return nil
-}
-
-// commit makes a finished temporary file durable under its final name.
-func commit(tmp *os.File, path string) error {
-	if err := tmp.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := tmp.Sync(); err != nil {
-		return err
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/trainwright/trainwright/engine/internal/disk"
 )
 
 // ManifestName is the file that lists the others.
@@ -96,17 +97,11 @@ func read(path string) (Info, error) {
 }
 
 func verify(path string, want File) error {
-	f, err := os.Open(path)
+	got, n, err := disk.SHA256(path)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	if err != nil {
-		return fmt.Errorf("%w: read %s: %w", ErrDamaged, path, err)
-	}
-	if got := hex.EncodeToString(h.Sum(nil)); n != want.Size || got != want.SHA256 {
+	if n != want.Size || got != want.SHA256 {
 		return fmt.Errorf("%w: %s has %d bytes with SHA-256 %.12s…, its manifest says %d with %.12s…", ErrDamaged, path, n, got, want.Size, want.SHA256)
 	}
 	return nil

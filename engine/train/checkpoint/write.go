@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/trainwright/trainwright/engine/internal/disk"
 )
 
 // Content is what a checkpoint is made of.
@@ -78,7 +80,7 @@ func fill(tmp string, c Content) (Info, error) {
 		return Info{}, err
 	}
 	sum := sha256.Sum256(text)
-	return Info{Manifest: m, SHA256: hex.EncodeToString(sum[:])}, syncDir(tmp)
+	return Info{Manifest: m, SHA256: hex.EncodeToString(sum[:])}, disk.SyncDir(tmp)
 }
 
 func writeFile(path string, write func(io.Writer) error) (File, error) {
@@ -111,7 +113,7 @@ func publish(tmp, path string) error {
 	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return disk.SyncDir(filepath.Dir(path))
 }
 
 // discard removes a checkpoint so that a crash never leaves half of it visible.
@@ -138,7 +140,7 @@ func Link(dir, link, name string) error {
 	if err := os.Rename(tmp, filepath.Join(dir, link)); err != nil {
 		return fmt.Errorf("link checkpoint %s: %w", link, err)
 	}
-	return syncDir(dir)
+	return disk.SyncDir(dir)
 }
 
 // Sweep removes what writers that were killed left in dir. Only the one writer
@@ -170,12 +172,4 @@ func Finite(values map[string]float64) map[string]float64 {
 		}
 	}
 	return out
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
