@@ -9,14 +9,14 @@ type progressPlain Progress
 
 type progressJSON struct {
 	progressPlain
-	Loss            float `json:"loss"`
-	ImagesPerSecond float `json:"images_per_second"`
-	ETASeconds      float `json:"eta_seconds"`
+	Loss            Float `json:"loss"`
+	ImagesPerSecond Float `json:"images_per_second"`
+	ETASeconds      Float `json:"eta_seconds"`
 }
 
 // MarshalJSON writes not finite numbers as strings.
 func (p Progress) MarshalJSON() ([]byte, error) {
-	return json.Marshal(progressJSON{progressPlain(p), float(p.Loss), float(p.ImagesPerSecond), float(p.ETASeconds)})
+	return json.Marshal(progressJSON{progressPlain(p), Float(p.Loss), Float(p.ImagesPerSecond), Float(p.ETASeconds)})
 }
 
 // UnmarshalJSON is the inverse of MarshalJSON.
@@ -57,15 +57,15 @@ type validationPlain Validation
 
 type validationJSON struct {
 	validationPlain
-	PrimaryValue float      `json:"primary_metric_value"`
-	Loss         float      `json:"overall_loss"`
+	PrimaryValue Float      `json:"primary_metric_value"`
+	Loss         Float      `json:"overall_loss"`
 	Metrics      floats     `json:"metrics"`
 	PerClass     floatTable `json:"per_class_metrics,omitempty"`
 }
 
 // MarshalJSON writes not finite numbers as strings.
 func (v Validation) MarshalJSON() ([]byte, error) {
-	return json.Marshal(validationJSON{validationPlain(v), float(v.PrimaryValue), float(v.Loss), v.Metrics, v.PerClass})
+	return json.Marshal(validationJSON{validationPlain(v), Float(v.PrimaryValue), Float(v.Loss), v.Metrics, v.PerClass})
 }
 
 // UnmarshalJSON is the inverse of MarshalJSON.
@@ -84,13 +84,13 @@ type samplePlain SamplePrediction
 
 type sampleJSON struct {
 	samplePlain
-	Confidence float `json:"confidence"`
-	Loss       float `json:"loss"`
+	Confidence Float `json:"confidence"`
+	Loss       Float `json:"loss"`
 }
 
 // MarshalJSON writes not finite numbers as strings.
 func (s SamplePrediction) MarshalJSON() ([]byte, error) {
-	return json.Marshal(sampleJSON{samplePlain(s), float(s.Confidence), float(s.Loss)})
+	return json.Marshal(sampleJSON{samplePlain(s), Float(s.Confidence), Float(s.Loss)})
 }
 
 // UnmarshalJSON is the inverse of MarshalJSON.

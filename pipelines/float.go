@@ -6,13 +6,13 @@ import (
 	"math"
 )
 
-// JSON has no NaN and no infinities, and training has both. Wherever a number
-// is measured, not finite values are written as the strings "NaN", "Infinity"
-// and "-Infinity"; every reader of this package takes both forms.
+// Float is a measured number. JSON has no NaN and no infinities, and training
+// has both: not finite values are written as the strings "NaN", "Infinity" and
+// "-Infinity"; every reader of this package takes both forms.
+type Float float64
 
-type float float64
-
-func (f float) MarshalJSON() ([]byte, error) {
+// MarshalJSON writes not finite values as strings.
+func (f Float) MarshalJSON() ([]byte, error) {
 	v := float64(f)
 	switch {
 	case math.IsNaN(v):
@@ -25,20 +25,21 @@ func (f float) MarshalJSON() ([]byte, error) {
 	return json.Marshal(v)
 }
 
-func (f *float) UnmarshalJSON(b []byte) error {
+// UnmarshalJSON reads both forms.
+func (f *Float) UnmarshalJSON(b []byte) error {
 	switch string(b) {
 	case `"NaN"`:
-		*f = float(math.NaN())
+		*f = Float(math.NaN())
 	case `"Infinity"`:
-		*f = float(math.Inf(1))
+		*f = Float(math.Inf(1))
 	case `"-Infinity"`:
-		*f = float(math.Inf(-1))
+		*f = Float(math.Inf(-1))
 	default:
 		var v float64
 		if err := json.Unmarshal(b, &v); err != nil {
 			return fmt.Errorf("%s is not a number, \"NaN\", \"Infinity\" or \"-Infinity\"", b)
 		}
-		*f = float(v)
+		*f = Float(v)
 	}
 	return nil
 }
@@ -49,15 +50,15 @@ func (m floats) MarshalJSON() ([]byte, error) {
 	if m == nil {
 		return []byte("null"), nil
 	}
-	out := make(map[string]float, len(m))
+	out := make(map[string]Float, len(m))
 	for k, v := range m {
-		out[k] = float(v)
+		out[k] = Float(v)
 	}
 	return json.Marshal(out)
 }
 
 func (m *floats) UnmarshalJSON(b []byte) error {
-	var in map[string]float
+	var in map[string]Float
 	if err := json.Unmarshal(b, &in); err != nil {
 		return err
 	}

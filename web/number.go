@@ -1,31 +1,16 @@
 package web
 
 import (
-	"encoding/json"
-	"math"
-
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/trainwright/trainwright/pipelines"
 )
 
-// Number is a measured number. JSON has no NaN and no infinities, and training
-// has both: they are written as the strings "NaN", "Infinity" and "-Infinity".
+// Number is a pipelines.Float that describes itself in the API document.
 type Number float64
 
 // MarshalJSON writes not finite numbers as strings.
-func (n Number) MarshalJSON() ([]byte, error) {
-	v := float64(n)
-	switch {
-	case math.IsNaN(v):
-		return []byte(`"NaN"`), nil
-	case math.IsInf(v, 1):
-		return []byte(`"Infinity"`), nil
-	case math.IsInf(v, -1):
-		return []byte(`"-Infinity"`), nil
-	}
-	return json.Marshal(v)
-}
+func (n Number) MarshalJSON() ([]byte, error) { return pipelines.Float(n).MarshalJSON() }
 
 // Schema describes both forms.
 func (Number) Schema(huma.Registry) *huma.Schema {

@@ -23,9 +23,3 @@ func (g *Graph) SoftmaxCrossEntropy(logits, target Value, a CrossEntropyAttrs) V
 
 // Mean returns the mean of all elements, a scalar.
 func (g *Graph) Mean(x Value) Value { return g.ReduceMean(x, false) }
-
-// WeightedMean returns sum(x*w) / sum(w), a scalar; with weights 0 and 1 it is
-// the mean over the samples that count. It is NaN if all weights are 0.
-func (g *Graph) WeightedMean(x, w Value) Value {
-	return g.Div(g.ReduceSum(g.Mul(x, w), false), g.ReduceSum(w, false))
-}

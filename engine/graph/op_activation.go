@@ -74,6 +74,3 @@ func (g *Graph) HardSigmoid(x Value) Value { return g.add1("HardSigmoid", nil, x
 
 // HardSwish returns x * HardSigmoid(x), as in MobileNetV3.
 func (g *Graph) HardSwish(x Value) Value { return g.add1("HardSwish", nil, x) }
-
-// Silu returns x * Sigmoid(x).
-func (g *Graph) Silu(x Value) Value { return g.Mul(x, g.Sigmoid(x)) }

@@ -109,9 +109,3 @@ func (g *Graph) Cast(x Value, to DType) Value {
 	}
 	return g.add1("Cast", to, x)
 }
-
-// IsFinite returns a bool tensor, true where x is neither NaN nor infinite.
-func (g *Graph) IsFinite(x Value) Value {
-	d := g.Sub(x, x)
-	return g.Equal(d, g.Cast(g.ConstF(0), g.DType(x)))
-}

@@ -108,9 +108,6 @@ func (g *Graph) Const(t Tensor) Value { return g.add1("Const", t) }
 // ConstF adds a float32 scalar.
 func (g *Graph) ConstF(v float32) Value { return g.Const(ScalarTensor(v)) }
 
-// ConstI64 adds an int64 vector.
-func (g *Graph) ConstI64(v ...int64) Value { return g.Const(Int64Tensor(v)) }
-
 // Assign sets the next value of a Param or State, once. Lowering gives it to
 // the caller as the output "out/" + name.
 func (g *Graph) Assign(state, next Value) {

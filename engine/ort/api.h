@@ -18,7 +18,6 @@ enum OrtSlot {
   Slot_GetErrorCode = 1,
   Slot_GetErrorMessage = 2,
   Slot_CreateEnv = 3,
-  Slot_CreateSession = 7,
   Slot_CreateSessionFromArray = 8,
   Slot_CreateSessionOptions = 10,
   Slot_SetOptimizedModelFilePath = 11,
@@ -102,7 +101,6 @@ OrtTable ort_load(const char *path, const char **version, char **err);
 void *ort_alloc(size_t bytes);
 
 void *ort_CreateEnv(OrtTable t, int level, const char *logid, void **out);
-void *ort_CreateSession(OrtTable t, void *env, const char *path, void *options, void **out);
 void *ort_CreateSessionFromArray(OrtTable t, void *env, void *data, size_t length, void *options, void **out);
 void *ort_CreateSessionOptions(OrtTable t, void **out);
 void *ort_SetOptimizedModelFilePath(OrtTable t, void *options, const char *path);

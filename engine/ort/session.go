@@ -29,28 +29,13 @@ func (r *Runtime) NewSession(model []byte, o Options) (*Session, error) {
 	if len(model) == 0 {
 		return nil, errors.New("make an ONNX Runtime session: the model is empty")
 	}
-	return r.newSession(o, func(options unsafe.Pointer, out *unsafe.Pointer) unsafe.Pointer {
-		return C.ort_CreateSessionFromArray(r.table, r.env, unsafe.Pointer(&model[0]), C.size_t(len(model)), options, out)
-	})
-}
-
-// NewSessionFile makes a session from an ONNX file.
-func (r *Runtime) NewSessionFile(path string, o Options) (*Session, error) {
-	cpath := C.CString(path)
-	defer C.free(unsafe.Pointer(cpath))
-	return r.newSession(o, func(options unsafe.Pointer, out *unsafe.Pointer) unsafe.Pointer {
-		return C.ort_CreateSession(r.table, r.env, cpath, options, out)
-	})
-}
-
-func (r *Runtime) newSession(o Options, create func(options unsafe.Pointer, out *unsafe.Pointer) unsafe.Pointer) (*Session, error) {
 	options, err := o.build(r)
 	if err != nil {
 		return nil, fmt.Errorf("session options: %w", err)
 	}
 	defer C.ort_ReleaseSessionOptions(r.table, options)
 	var ptr unsafe.Pointer
-	if err := r.check(create(options, &ptr)); err != nil {
+	if err := r.check(C.ort_CreateSessionFromArray(r.table, r.env, unsafe.Pointer(&model[0]), C.size_t(len(model)), options, &ptr)); err != nil {
 		return nil, fmt.Errorf("make an ONNX Runtime session: %w", err)
 	}
 	s := &Session{rt: r, ptr: ptr}

@@ -43,10 +43,6 @@ void *ort_CreateEnv(OrtTable t, int level, const char *logid, void **out) {
   return ((void *(*)(int, const char *, void **))t[Slot_CreateEnv])(level, logid, out);
 }
 
-void *ort_CreateSession(OrtTable t, void *env, const char *path, void *options, void **out) {
-  return ((void *(*)(void *, const char *, void *, void **))t[Slot_CreateSession])(env, path, options, out);
-}
-
 void *ort_CreateSessionFromArray(OrtTable t, void *env, void *data, size_t length, void *options, void **out) {
   return ((void *(*)(void *, void *, size_t, void *, void **))t[Slot_CreateSessionFromArray])(env, data, length, options, out);
 }

@@ -95,9 +95,6 @@ func (t *Tensor) Shape() []int { return slices.Clone(t.shape) }
 // Size returns the bytes of all elements.
 func (t *Tensor) Size() int { return t.bytes }
 
-// OnHost reports whether the elements can be viewed.
-func (t *Tensor) OnHost() bool { return t.host }
-
 // Close releases the tensor's memory. No session may be using it.
 func (t *Tensor) Close() {
 	if t == nil || t.value == nil {

@@ -13,7 +13,7 @@ import (
 type ModelOptions struct {
 	BatchSize int    // 0 = 32
 	Workers   int    // goroutines that load images; 0 = one per processor
-	Device    string // auto | cpu
+	Device    string // auto | cpu | cuda | cuda:N; "" = auto
 	Threads   int    // 0 = one per processor
 	Library   string // ONNX Runtime; "" = where ort.Find finds it
 }
