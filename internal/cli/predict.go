@@ -120,15 +120,11 @@ func (a *app) modelPath(ctx context.Context, f predictFlags, name string) (strin
 	if !stepAddress.MatchString(name) && (strings.HasSuffix(name, ".onnx") || strings.ContainsRune(name, filepath.Separator)) {
 		return "", pipelines.Errorf(pipelines.CodeNotFound, "there is no model at %s", path)
 	}
-	store, _, err := a.openExisting(ctx, a.path(f.dir), f.storeFlags)
+	store, _, run, err := a.openRun(ctx, f.dir, name, f.storeFlags)
 	if err != nil {
 		return "", err
 	}
 	defer store.Close()
-	run, err := findRun(ctx, store, name)
-	if err != nil {
-		return "", err
-	}
 	if r := run.Result; r != nil {
 		for _, file := range sortedKeys(r.Artifacts) {
 			if strings.HasSuffix(r.Artifacts[file].Path, ".onnx") {

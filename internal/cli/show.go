@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -66,10 +67,14 @@ func runDetails(d report.Data) runJSON {
 
 func writeRun(w io.Writer, st view.Style, d report.Data) {
 	run := d.Run
+	page := filepath.Join(run.Dir, reportName)
+	if _, err := os.Stat(page); err != nil {
+		page = "" // of an export there is none
+	}
 	fmt.Fprintf(w, "%s %s: %s\n", st.Bold("Run"), run.ID, run.Status)
 	for _, f := range [][2]string{
 		{"Pipeline", run.Pipeline}, {"Step", string(run.Address)}, {"Job", fmt.Sprint(run.JobID)}, {"Model", run.Model},
-		{"Adapter", run.Adapter}, {"Folder", run.Dir}, {"Report", filepath.Join(run.Dir, reportName)}, {"Goes on from", run.Parent},
+		{"Adapter", run.Adapter}, {"Folder", run.Dir}, {"Report", page}, {"Goes on from", run.Parent},
 		{"Cause", string(run.Cause)}, {"Error", run.Error},
 	} {
 		if f[1] != "" {
