@@ -197,7 +197,7 @@ func TestStepsRunOnCUDA(t *testing.T) {
 	for _, m := range zoo.All {
 		for _, o := range optim.Names() {
 			g, _ := trainingStep(t, m.Name, m.DefaultImageSize, 2, config(o), 0.1)
-			for _, p := range []lower.Precision{lower.Float32, lower.Float16} {
+			for _, p := range []lower.Precision{lower.Float32, lower.Float16, lower.BFloat16} {
 				model, err := lower.Model(g, lower.CUDA, lower.Options{Precision: p})
 				if err == nil {
 					err = lower.CheckCUDA(model)
