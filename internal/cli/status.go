@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -154,6 +155,12 @@ func writeStatus(w io.Writer, st view.Style, r statusReport) {
 			took = view.Duration(r.Time.Sub(s.Started))
 		}
 		rows = append(rows, []string{string(s.Address), fmt.Sprint(s.JobID), status, progress, eta, bestText(s.Best), took, s.RunID})
+	}
+	if slices.ContainsFunc(r.Runs, func(s runStatus) bool { return s.Pipeline != r.Runs[0].Pipeline }) { // a shared store
+		rows[0] = append([]string{"PIPELINE"}, rows[0]...)
+		for i, s := range r.Runs {
+			rows[i+1] = append([]string{s.Pipeline}, rows[i+1]...)
+		}
 	}
 	view.Table(w, st, "", rows)
 	for _, s := range r.Runs {
