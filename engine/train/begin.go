@@ -142,12 +142,34 @@ func (t *trainer) resume(info checkpoint.Info, reset []Part) (*Resumed, error) {
 		t.state.StoppedBy = t.stillStopped()
 	}
 	t.latest = info
-	if best, err := checkpoint.Open(filepath.Join(t.cfg.Checkpoints.Dir, "best")); err == nil {
-		t.best = best
-	} else {
-		t.state.Best, t.state.Stale = nil, 0 // the best checkpoint is gone, so the next epoch makes a new one
+	if err := t.findBest(); err != nil {
+		return nil, err
 	}
 	return &Resumed{Checkpoint: info, Epoch: t.state.Epoch, Position: t.state.Position, GlobalStep: t.state.GlobalStep, Differences: diff}, nil
+}
+
+// findBest finds the checkpoint that the state calls the best. Where a process
+// died after it wrote that one and before it linked it, it is linked now.
+func (t *trainer) findBest() error {
+	dir, want := t.cfg.Checkpoints.Dir, t.state.Best
+	best, err := checkpoint.Open(filepath.Join(dir, "best"))
+	switch {
+	case want != nil && t.latest.Complete && t.latest.GlobalStep == want.GlobalStep:
+		if err != nil || best.Name != t.latest.Name {
+			if err := checkpoint.Link(dir, "best", t.latest.Name); err != nil {
+				return err
+			}
+			if best, err = checkpoint.Open(filepath.Join(dir, "best")); err != nil {
+				return err
+			}
+		}
+		t.best = best
+	case want != nil && err == nil && best.GlobalStep == want.GlobalStep:
+		t.best = best
+	default:
+		t.state.Best, t.state.Stale = nil, 0 // it is gone, so the next epoch makes a new one
+	}
+	return nil
 }
 
 // restart begins anew what the checkpoint lacked and what shall be dropped.

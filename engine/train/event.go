@@ -74,7 +74,7 @@ type EpochEnd struct {
 
 // Validation is one pass over the validation images.
 type Validation struct {
-	Epoch      int // counted from 1; 0 when evaluating
+	Epoch      int // counted from 1; when evaluating, the checkpoint's
 	GlobalStep int64
 	Report     metrics.Report
 	Metrics    map[string]float64
@@ -108,10 +108,10 @@ func (Message) event()    {}
 // Prediction is one image, its label and what the model said.
 type Prediction struct {
 	Path       string
-	Label      int // -1 = unknown
+	Label      int
 	Class      int
 	Confidence float64
-	Loss       float64 // 0 without a label
+	Loss       float64
 }
 
 // Result is what a training leaves.

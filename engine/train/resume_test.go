@@ -198,6 +198,24 @@ func TestADamagedCheckpointFallsBack(t *testing.T) {
 	}
 }
 
+// A process may die after an epoch's checkpoint and before the links to it.
+func TestALinkThatWasNotMadeIsMadeOnResume(t *testing.T) {
+	cfg := small(t)
+	cfg.Epochs = 1
+	want, _ := run(t, cfg)
+	if err := os.Remove(filepath.Join(cfg.Checkpoints.Dir, "best")); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Resume = true
+	got, _ := run(t, cfg)
+	if got.Best.SHA256 != want.Best.SHA256 || got.Model != want.Model || got.Metrics["accuracy"] != want.Metrics["accuracy"] {
+		t.Errorf("best is %q (%v), model %q; want %q (%v), %q", got.Best.Name, got.Metrics, got.Model, want.Best.Name, want.Metrics, want.Model)
+	}
+	if _, err := checkpoint.Open(filepath.Join(cfg.Checkpoints.Dir, "best")); err != nil {
+		t.Error(err)
+	}
+}
+
 // The path of devices, whose memory is reached by copies only, gives the same
 // bits when the device is the host.
 func TestStagedMemoryTrainsTheSame(t *testing.T) {
