@@ -1,9 +1,7 @@
 package train
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,8 +13,6 @@ import (
 	"github.com/trainwright/trainwright/engine/train/checkpoint"
 	"github.com/trainwright/trainwright/engine/weights"
 )
-
-const stateVersion = 1
 
 // optimizerStates begins the names of the optimizer's slots; see optim.SlotName.
 const optimizerStates = "optimizer/"
@@ -221,65 +217,4 @@ func (t *trainer) compatible(old SavedModel) error {
 		return fmt.Errorf("it was trained on %d other classes; use start { mode = \"weights\" }", len(old.Classes))
 	}
 	return nil
-}
-
-// adopt copies the start checkpoint of another run into this run's folder, so
-// that a crash falls back to it, and the best one of that run, so that this run
-// has one even if it does not improve on it.
-func (t *trainer) adopt(start checkpoint.Info) error {
-	dir, from := t.cfg.Checkpoints.Dir, filepath.Dir(start.Path)
-	if same, err := filepath.Abs(dir); err == nil && same == from {
-		return nil
-	}
-	if err := copyCheckpoint(start, dir, "latest"); err != nil {
-		return err
-	}
-	old, err := ReadState(start.Path)
-	if err != nil {
-		return err
-	}
-	best, err := checkpoint.Open(filepath.Join(from, "best"))
-	if err != nil || old.Best == nil || best.GlobalStep != old.Best.GlobalStep {
-		return nil // none that this state knows of: the first epoch makes one
-	}
-	if best.Name == start.Name {
-		return checkpoint.Link(dir, "best", best.Name)
-	}
-	return copyCheckpoint(best, dir, "best")
-}
-
-func copyCheckpoint(src checkpoint.Info, dir, link string) error {
-	c := checkpoint.Content{Epoch: src.Epoch, GlobalStep: src.GlobalStep, Complete: src.Complete, Metrics: src.Metrics,
-		Bytes: src.Size(), Files: map[string]func(io.Writer) error{}}
-	for name := range src.Files {
-		c.Files[name] = func(w io.Writer) error {
-			f, err := os.Open(filepath.Join(src.Path, name))
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			_, err = io.Copy(w, f)
-			return err
-		}
-	}
-	if _, err := checkpoint.Write(dir, src.Name, c); err != nil {
-		return fmt.Errorf("take over checkpoint %s: %w", src.Path, err)
-	}
-	return checkpoint.Link(dir, link, src.Name)
-}
-
-// ReadState reads the state.json of the checkpoint at path.
-func ReadState(path string) (State, error) {
-	var s State
-	text, err := os.ReadFile(filepath.Join(path, stateFile))
-	if err != nil {
-		return s, fmt.Errorf("read the training state: %w", err)
-	}
-	if err := json.Unmarshal(text, &s); err != nil {
-		return s, fmt.Errorf("%s of %s: %w", stateFile, path, err)
-	}
-	if s.Version != stateVersion {
-		return s, fmt.Errorf("%s of %s has version %d, this release reads %d", stateFile, path, s.Version, stateVersion)
-	}
-	return s, nil
 }

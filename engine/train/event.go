@@ -84,10 +84,9 @@ type Validation struct {
 	Checkpoint string       // where it will be saved; "" = not at this epoch
 }
 
-// Saved comes once a checkpoint is durable.
+// Saved comes once a checkpoint is durable; it is the latest then.
 type Saved struct {
 	Checkpoint checkpoint.Info
-	Latest     bool
 	Best       bool
 }
 

@@ -93,7 +93,7 @@ func (t *trainer) save(name string, complete, best bool, metrics map[string]floa
 		}
 	}
 	t.saved, t.saveCost = savedAt{time.Now(), t.state.GlobalStep}, time.Since(begin)
-	return t.observe(Saved{Checkpoint: info, Latest: true, Best: best})
+	return t.observe(Saved{Checkpoint: info, Best: best})
 }
 
 // content describes the files of a checkpoint.

@@ -1,17 +1,13 @@
 package train
 
 import (
+	"encoding/json"
 	"fmt"
-	"io"
-	"maps"
 	"math"
-	"slices"
-	"strings"
-	"unsafe"
+	"os"
+	"path/filepath"
 
 	"github.com/trainwright/trainwright/engine/metrics"
-	"github.com/trainwright/trainwright/engine/optim"
-	"github.com/trainwright/trainwright/engine/weights"
 )
 
 // Files of a checkpoint. weights.safetensors holds the weights that validate
@@ -24,6 +20,8 @@ const (
 	stateFile    = "state.json"
 	ModelFile    = "model.onnx" // in the best checkpoint
 )
+
+const stateVersion = 1 // of state.json
 
 // State is state.json: what a training needs to go on, beside its tensors.
 type State struct {
@@ -74,144 +72,20 @@ type Best struct {
 	PerClass   []metrics.Class    `json:"per_class"`
 }
 
-// hasEMA reports whether a moving average of the tensor is kept.
-func (t *tensors) hasEMA(name string) bool { return t.pairs[optim.EMAName(name)] != nil }
-
-// files encodes the current tensors; model lists the names of the model's own.
-func (t *tensors) files(model []string) (deployed, rest *weights.File, err error) {
-	deployed = &weights.File{Tensors: map[string]weights.Tensor{}, Metadata: map[string]string{"format": "pt"}}
-	rest = &weights.File{Tensors: map[string]weights.Tensor{}}
-	own := map[string]bool{}
-	put := func(f *weights.File, name, from string) {
-		if err == nil {
-			f.Tensors[name], err = t.encode(from)
-		}
-	}
-	for _, name := range model {
-		own[name] = true
-		from := name
-		if t.hasEMA(name) {
-			from = optim.EMAName(name)
-			put(rest, name, name)
-		}
-		put(deployed, name, from)
-	}
-	for _, name := range t.names {
-		if base, ok := strings.CutPrefix(name, optim.EMAName("")); !own[name] && !(ok && own[base]) {
-			put(rest, name, name)
-		}
-	}
-	return deployed, rest, err
-}
-
-// encode shares the tensor's memory on the host.
-func (t *tensors) encode(name string) (weights.Tensor, error) {
-	values, err := t.read(name)
+// ReadState reads the state.json of the checkpoint at path.
+func ReadState(path string) (State, error) {
+	var s State
+	text, err := os.ReadFile(filepath.Join(path, stateFile))
 	if err != nil {
-		return weights.Tensor{}, err
+		return s, fmt.Errorf("read the training state: %w", err)
 	}
-	bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
-	return weights.Tensor{DType: weights.F32, Shape: t.pairs[name].shape, Data: bytes}, nil
-}
-
-// load fills all tensors from a checkpoint's two files and returns what the
-// files did not have: state of a new optimizer or average, which starts anew.
-func (t *tensors) load(model []string, deployed, rest *weights.File) (missing []string, err error) {
-	own := map[string]bool{}
-	for _, name := range model {
-		own[name] = true
-		from := deployed
-		if _, ok := rest.Tensors[name]; ok { // the raw weights, where deployed has averages
-			from = rest
-		}
-		if err := t.fill(name, from, name); err != nil {
-			return nil, err
-		}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, fmt.Errorf("%s of %s: %w", stateFile, path, err)
 	}
-	for _, name := range t.names {
-		base, isEMA := strings.CutPrefix(name, optim.EMAName(""))
-		switch {
-		case own[name]:
-		case isEMA && rest.Tensors[base].Data != nil:
-			if err := t.fill(name, deployed, base); err != nil {
-				return nil, err
-			}
-		case rest.Tensors[name].Data != nil:
-			if err := t.fill(name, rest, name); err != nil {
-				return nil, err
-			}
-		default:
-			missing = append(missing, name)
-		}
+	if s.Version != stateVersion {
+		return s, fmt.Errorf("%s of %s has version %d, this release reads %d", stateFile, path, s.Version, stateVersion)
 	}
-	return missing, nil
-}
-
-// fill sets a tensor from an entry of a file.
-func (t *tensors) fill(name string, f *weights.File, entry string) error {
-	p, ok := t.pairs[name]
-	if !ok {
-		return fmt.Errorf("the training has no tensor %s", name)
-	}
-	src, ok := f.Tensors[entry]
-	if !ok {
-		return fmt.Errorf("the checkpoint has no tensor %s", entry)
-	}
-	if !slices.Equal(src.Shape, p.shape) {
-		return fmt.Errorf("tensor %s has shape %v in the checkpoint, %v in the model", entry, src.Shape, p.shape)
-	}
-	values, err := src.Float32s()
-	if err != nil {
-		return fmt.Errorf("tensor %s: %w", entry, err)
-	}
-	return t.write(name, values)
-}
-
-// setAll sets tensors by name.
-func (t *tensors) setAll(values map[string][]float32) error {
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if err := t.write(name, values[name]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// startEMA sets every moving average to what it averages.
-func (t *tensors) startEMA() error {
-	for _, name := range t.names {
-		if !t.hasEMA(name) {
-			continue
-		}
-		values, err := t.read(name)
-		if err != nil {
-			return err
-		}
-		if err := t.write(optim.EMAName(name), values); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// zero clears tensors whose name begins with prefix.
-func (t *tensors) zero(prefix string) error {
-	for _, name := range t.names {
-		if strings.HasPrefix(name, prefix) {
-			if err := t.write(name, make([]float32, elems(t.pairs[name].shape))); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func elems(shape []int) int {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	return n
+	return s, nil
 }
 
 // better reports whether value improves on the best so far; a NaN never does.
@@ -230,8 +104,4 @@ func better(value float64, best *Best, metric string, minimize bool) bool {
 		return value < old
 	}
 	return value > old
-}
-
-func encodeWeights(f *weights.File) func(io.Writer) error {
-	return func(w io.Writer) error { return weights.Encode(w, f) }
 }
