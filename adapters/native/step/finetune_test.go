@@ -89,8 +89,13 @@ func TestPretrainedWeightsComeFromTheHubOnce(t *testing.T) {
 		t.Errorf("a second run offline: %s, %s; the hub was asked %d more times", r.State, r.Error, asked-before)
 	}
 	t.Setenv("HF_HUB_CACHE", t.TempDir())
-	if r := result(t, run(t, task)); r.State != pipelines.StatusFailed || !strings.Contains(r.Error, "offline") {
-		t.Errorf("offline without a cached copy: %s: %s", r.State, r.Error)
+	if r := result(t, run(t, task)); r.State != pipelines.StatusFailed || r.Cause != pipelines.CauseConfig || !strings.Contains(r.Error, "offline") {
+		t.Errorf("offline without a cached copy: %s (%s): %s", r.State, r.Cause, r.Error)
+	}
+	t.Setenv("HF_HUB_OFFLINE", "")
+	hub.Close()
+	if r := result(t, run(t, task)); r.State != pipelines.StatusFailed || r.Cause != pipelines.CauseInfrastructure {
+		t.Errorf("a hub that cannot be reached: %s (%s): %s", r.State, r.Cause, r.Error)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 
 	"github.com/trainwright/trainwright/adapters"
@@ -17,6 +18,7 @@ import (
 	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/engine/train"
 	"github.com/trainwright/trainwright/engine/train/checkpoint"
+	"github.com/trainwright/trainwright/engine/weights"
 	"github.com/trainwright/trainwright/pipelines"
 )
 
@@ -61,6 +63,7 @@ func cause(err error) pipelines.Cause {
 	var fromORT *ort.Error
 	var sample *data.SampleError
 	var config configError
+	var network *url.Error
 	switch {
 	case errors.Is(err, train.ErrNaN):
 		return pipelines.CauseNaN
@@ -68,9 +71,9 @@ func cause(err error) pipelines.Cause {
 		return pipelines.CauseOOM
 	case errors.As(err, &sample):
 		return pipelines.CauseData
-	case errors.As(err, &config):
+	case errors.As(err, &config), errors.Is(err, weights.ErrOffline), errors.Is(err, weights.ErrHash):
 		return pipelines.CauseConfig
-	case errors.Is(err, checkpoint.ErrNoSpace), errors.Is(err, ort.ErrNotFound):
+	case errors.Is(err, checkpoint.ErrNoSpace), errors.Is(err, ort.ErrNotFound), errors.As(err, &network):
 		return pipelines.CauseInfrastructure
 	}
 	return pipelines.CauseUser
