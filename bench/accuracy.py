@@ -1,5 +1,6 @@
 """Trains in PyTorch what bench/accuracy trained natively, from the folder that
-it left, and prints the last epoch's validation accuracy as one line of JSON."""
+it left, and prints the last epoch's validation accuracy, and each epoch's
+training loss and validation accuracy, as one line of JSON."""
 import json
 import pathlib
 import sys
@@ -41,16 +42,29 @@ if r["optimizer"] == "sgd":
 else:
     opt = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[r["optimizer"]](model.parameters(), r["lr"], weight_decay=r["weight_decay"])
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, r["epochs"])
+
+
+def validate():
+    model.eval()
+    with torch.no_grad():
+        logits = torch.cat([model(b) for b in vx.split(r["batch"])])
+    return (logits.argmax(1) == vy).float().mean().item(), F.cross_entropy(logits, vy).item()
+
+
 start = time.perf_counter()
+losses, accuracies = [], []
 for epoch in range(r["epochs"]):
     model.train()
+    total = 0.0
     for ids in torch.tensor(order[epoch]).split(r["batch"]):
         opt.zero_grad(set_to_none=True)
-        F.cross_entropy(model(x[ids].contiguous(memory_format=torch.channels_last)), y[ids]).backward()
+        batch_loss = F.cross_entropy(model(x[ids].contiguous(memory_format=torch.channels_last)), y[ids])
+        batch_loss.backward()
         opt.step()
+        total += batch_loss.item() * len(ids)
     schedule.step()
-model.eval()
-with torch.no_grad():
-    logits = torch.cat([model(b) for b in vx.split(r["batch"])])
-print(json.dumps({"side": "torch", "model": r["model"], "seed": r["seed"], "accuracy": (logits.argmax(1) == vy).float().mean().item(),
-                  "loss": F.cross_entropy(logits, vy).item(), "seconds": time.perf_counter() - start}))
+    accuracy, loss = validate()
+    losses.append(total / len(order[epoch]))
+    accuracies.append(accuracy)
+print(json.dumps({"side": "torch", "model": r["model"], "seed": r["seed"], "accuracy": accuracy, "loss": loss,
+                  "seconds": time.perf_counter() - start, "train_loss": losses, "val_accuracy": accuracies}))

@@ -1,7 +1,8 @@
 // Command accuracy trains a zoo model on an imagefolder with the native engine
 // and leaves what bench/accuracy.py needs to train the same in PyTorch: the
 // decoded pixels, the initial weights and the order of the samples of each
-// epoch. It prints the last epoch's validation accuracy as one line of JSON.
+// epoch. It prints the last epoch's validation accuracy, and each epoch's training
+// loss and validation accuracy, as one line of JSON.
 package main
 
 import (
@@ -82,6 +83,7 @@ func run(ctx context.Context, r recipe, root, out string) error {
 	}
 	c := optim.Default(r.Optimizer)
 	c.WeightDecay, c.Momentum = r.WeightDecay, r.Momentum
+	var losses, accuracies []float64
 	start := time.Now()
 	result, err := train.Run(ctx, train.Config{
 		Model:  train.Model{Name: r.Model, ImageSize: r.Size, Classes: classes, Weights: filepath.Join(out, "initial.safetensors")},
@@ -91,13 +93,22 @@ func run(ctx context.Context, r recipe, root, out string) error {
 		Optimizer:   c,
 		Schedule:    optim.Schedule{Type: "cosine", LearningRate: r.LR},
 		Checkpoints: train.Checkpoints{Dir: filepath.Join(out, "checkpoints")},
-	}, func(train.Event) error { return nil })
+	}, func(e train.Event) error {
+		switch e := e.(type) {
+		case train.EpochEnd:
+			losses = append(losses, e.Loss)
+		case train.Validation:
+			accuracies = append(accuracies, e.Metrics["accuracy"])
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{
 		"side": "native", "model": r.Model, "seed": r.Seed, "accuracy": result.LastMetrics["accuracy"],
 		"loss": result.LastMetrics["loss"], "seconds": time.Since(start).Seconds(),
+		"train_loss": losses, "val_accuracy": accuracies,
 	})
 }
 
