@@ -5,7 +5,7 @@ GO      ?= go
 BIN     := bin/runner
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build ort demo test test-parity test-python test-faults test-faults-long test-conformance check fix bench bench-accuracy clean
+.PHONY: build ort demo test test-parity test-python test-faults test-faults-long test-conformance test-s3 check fix bench bench-accuracy clean
 
 build: ## the runner command
 	$(GO) build -trimpath -ldflags "-X github.com/trainwright/trainwright/internal/cli.Version=$(VERSION)" -o $(BIN) ./cmd/runner
@@ -39,6 +39,9 @@ test-faults-long: build ort ## the long form
 
 test-conformance: ort ## the whole suite for adapters on the native one: every field changed once
 	$(GO) test -count=1 -timeout 30m ./test/conformance -args -all
+
+test-s3: ort ## checkpoints and artifacts in a bucket, against a real S3 gateway
+	cd test/s3 && $(GO) test -count=1 -timeout 15m ./...
 
 check: ## formatting and vet
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }

@@ -155,15 +155,12 @@ func (ap *applying) ready(ctx context.Context, s pipelines.Step, outcomes map[pi
 func (ap *applying) step(ctx context.Context, s pipelines.Step) StepOutcome {
 	dec, err := ap.settled(ctx, s)
 	if err != nil {
-		o := outcome(&dec)
-		o.Status, o.Cause, o.Error = pipelines.StatusFailed, causeOf(err), err.Error()
-		if ctx.Err() != nil {
-			o.Status, o.Cause = pipelines.StatusCancelled, ""
-		}
-		ap.tell(Notice{Type: NoticeStepEnded, Address: s.Address, Status: o.Status, Cause: o.Cause, Message: o.Error})
-		return o
+		return ap.failed(ctx, &dec, err)
 	}
 	if dec.Action == ActionReuse {
+		if err := ap.fetch(ctx, &dec); err != nil {
+			return ap.failed(ctx, &dec, err)
+		}
 		o := outcome(&dec)
 		o.Status, o.RunID, o.JobID, o.Dir, o.Result = pipelines.StatusCompleted, dec.run.ID, dec.run.JobID, dec.run.Dir, dec.run.Result
 		ap.keep(&dec, dec.run.Result)
@@ -176,6 +173,35 @@ func (ap *applying) step(ctx context.Context, s pipelines.Step) StepOutcome {
 	ap.tell(Notice{Type: NoticeStepEnded, Address: s.Address, RunID: o.RunID, JobID: o.JobID, Attempt: o.Attempts, Dir: o.Dir,
 		Status: o.Status, Cause: o.Cause, Message: o.Error, Result: o.Result})
 	return o
+}
+
+// failed is the outcome of a step that did not get to start.
+func (ap *applying) failed(ctx context.Context, dec *decision, err error) StepOutcome {
+	o := outcome(dec)
+	o.Status, o.Cause, o.Error = pipelines.StatusFailed, causeOf(err), err.Error()
+	if ctx.Err() != nil {
+		o.Status, o.Cause = pipelines.StatusCancelled, ""
+	}
+	ap.tell(Notice{Type: NoticeStepEnded, Address: dec.step.Address, Status: o.Status, Cause: o.Cause, Message: o.Error})
+	return o
+}
+
+// fetch brings the files of a reused run here if some step will run and may
+// need them, and sends those that an earlier apply could not send.
+func (ap *applying) fetch(ctx context.Context, dec *decision) error {
+	archive := ap.a.Archive
+	if archive == nil || !ap.plan.Changes {
+		return nil
+	}
+	if err := archive.restoreResult(ctx, *dec.run); err != nil {
+		return err
+	}
+	if rec, err := archive.record(ctx, dec.run.ID); err == nil && rec.Run.Status == pipelines.StatusCompleted || !exists(dec.run.Dir) {
+		return nil
+	}
+	m := archive.mirror(ctx, ap.a.Store, dec.run.ID, func(n Notice) { n.Address = dec.Address; ap.tell(n) })
+	m.finish(ctx, archivePatience)
+	return nil
 }
 
 func (ap *applying) carryOut(ctx context.Context, dec *decision) StepOutcome {

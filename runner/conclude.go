@@ -63,9 +63,6 @@ func unavailable(pipe *pipelines.Pipeline) Problems {
 		out = append(out, problem(b.Range, "Not available in this version",
 			"The block %s %q is valid, and this version does not execute it. Remove it to plan this pipeline.", kind, b.Type))
 	}
-	if pipe.Artifacts != nil {
-		refuse("artifacts", *pipe.Artifacts)
-	}
 	for _, b := range pipe.Trackers {
 		refuse("tracker", b)
 	}

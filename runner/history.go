@@ -96,7 +96,7 @@ func (d *decider) last(ctx context.Context, h *history, here []pipelines.Run) er
 
 // resumePoint is the newest checkpoint of a run that is still there.
 func (d *decider) resumePoint(ctx context.Context, r *pipelines.Run) (*pipelines.Checkpoint, error) {
-	if r.Result != nil && r.Result.Latest != nil && exists(r.Result.Latest.Path) {
+	if r.Result != nil && r.Result.Latest != nil && d.available(r, r.Result.Latest.Path) {
 		return r.Result.Latest, nil
 	}
 	list, err := d.p.Store.Checkpoints(ctx, r.ID)
@@ -106,7 +106,7 @@ func (d *decider) resumePoint(ctx context.Context, r *pipelines.Run) (*pipelines
 	var newest *pipelines.Checkpoint
 	for i := range list {
 		c := &list[i]
-		if c.Name != "best" && exists(c.Path) && (newest == nil || c.GlobalStep > newest.GlobalStep ||
+		if c.Name != "best" && d.available(r, c.Path) && (newest == nil || c.GlobalStep > newest.GlobalStep ||
 			c.GlobalStep == newest.GlobalStep && c.Name == "latest") {
 			newest = c
 		}
@@ -126,7 +126,7 @@ func (d *decider) reusable(ctx context.Context, h *history, key string) error {
 	}
 	slices.SortStableFunc(runs, func(a, b pipelines.Run) int { return h.distance(a) - h.distance(b) })
 	for i := range runs {
-		if runs[i].Result != nil && filesExist(*runs[i].Result) {
+		if runs[i].Result != nil && d.filesAvailable(&runs[i]) {
 			h.reusable, h.filesGone = &runs[i], false
 			return nil
 		}
@@ -166,17 +166,23 @@ func nextAttempt(attempts []pipelines.Attempt) int {
 	return next
 }
 
-// filesExist reports that what a result points at is on this machine.
-func filesExist(r pipelines.Result) bool {
-	if r.Best != nil && !exists(r.Best.Path) {
+// filesAvailable reports that what a run's result points at is on this machine
+// or can be brought here.
+func (d *decider) filesAvailable(run *pipelines.Run) bool {
+	if r := run.Result; r.Best != nil && !d.available(run, r.Best.Path) {
 		return false
 	}
-	for _, a := range r.Artifacts {
-		if !exists(a.Path) {
+	for _, a := range run.Result.Artifacts {
+		if !d.available(run, a.Path) {
 			return false
 		}
 	}
 	return true
+}
+
+// available reports that a file of a run is here or in the archive.
+func (d *decider) available(run *pipelines.Run, path string) bool {
+	return exists(path) || d.p.Archive.has(run.ID, run.Dir, path)
 }
 
 func exists(path string) bool {

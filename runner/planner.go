@@ -17,6 +17,8 @@ type Planner struct {
 	// Executor returns the executor of a block; the zero config means local.
 	// A type that cannot be used is an error of code unavailable.
 	Executor func(pipelines.ExecutorConfig) (Executor, error)
+	// Archive keeps what runs leave for other machines; nil = nobody does.
+	Archive *Archive
 	// GPUs is how many CUDA devices local training may use; 0 makes
 	// device = "auto" mean cpu.
 	GPUs int

@@ -10,6 +10,10 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 )
 
+// archivePatience is how long an apply waits at a run's end for an archive
+// that is away.
+const archivePatience = 15 * time.Minute
+
 // stepRun carries out one decided step.
 type stepRun struct {
 	a        *Applier
@@ -19,6 +23,7 @@ type stepRun struct {
 	pipeline string
 	applyID  string
 	observe  func(Notice)
+	mirror   *mirror // of the run, into the archive
 	// adoptedLive: the attempt that is continued first was not known to have ended.
 	adoptedLive bool
 }
@@ -26,6 +31,9 @@ type stepRun struct {
 func (s *stepRun) tell(n Notice) {
 	n.Address, n.RunID = s.dec.Address, s.run.ID
 	s.observe(n)
+	if n.Event != nil && n.Event.Checkpoint != nil {
+		s.mirror.wake()
+	}
 }
 
 // do runs the step to its end, through its attempts.
@@ -42,6 +50,7 @@ func (s *stepRun) do(ctx context.Context) StepOutcome {
 			}
 		}
 	}
+	s.mirror.finish(ctx, archivePatience)
 	o := outcome(s.dec)
 	o.Status, o.Cause, o.Error = end.status, end.cause, end.err
 	o.RunID, o.JobID, o.Attempts, o.Dir, o.Result = s.run.ID, s.run.JobID, s.run.Attempts, s.run.Dir, s.run.Result
@@ -59,6 +68,7 @@ func (s *stepRun) attempts(ctx context.Context) (ending, error) {
 	if err != nil {
 		return ending{}, err
 	}
+	s.mirror = s.a.Archive.mirror(ctx, s.a.Store, s.run.ID, s.tell)
 	delay := s.a.retryDelay()
 	made := 0 // attempts that this apply answers for
 	for {
@@ -92,10 +102,18 @@ func (s *stepRun) attempts(ctx context.Context) (ending, error) {
 // open finds the run to continue, with the attempt that has not ended if
 // there is one, or files a new run.
 func (s *stepRun) open(ctx context.Context) (n int, old *pipelines.Attempt, err error) {
+	if s.dec.Start != nil && s.dec.Start.RunID != "" {
+		if err := s.bring(ctx, s.dec.Start.RunID, s.dec.Start.Path); err != nil {
+			return 0, nil, err
+		}
+	}
 	if s.dec.Action != ActionResume {
 		return 1, nil, s.create(ctx)
 	}
 	s.run = *s.dec.run
+	if err := s.a.Archive.restoreRun(ctx, s.run); err != nil {
+		return 0, nil, err
+	}
 	attempts, err := s.a.Store.Attempts(ctx, s.run.ID)
 	if err != nil {
 		return 0, nil, err
@@ -111,6 +129,19 @@ func (s *stepRun) open(ctx context.Context) (n int, old *pipelines.Attempt, err 
 	live, err := s.exec.Probe(ctx, attempts[i])
 	s.adoptedLive = err == nil && live != Ended
 	return attempts[i].Number, &attempts[i], nil
+}
+
+// bring restores a checkpoint of another run, if it is not here.
+func (s *stepRun) bring(ctx context.Context, runID, path string) error {
+	rec, ok := s.a.Archive.archived(runID)
+	if !ok || exists(path) {
+		return nil
+	}
+	run, err := s.a.Store.Run(ctx, runID)
+	if err != nil {
+		return err
+	}
+	return s.a.Archive.restorePaths(ctx, rec, run.Dir, []string{path})
 }
 
 func (s *stepRun) create(ctx context.Context) error {

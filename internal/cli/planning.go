@@ -73,9 +73,15 @@ func (a *app) open(ctx context.Context, p *pipelines.Pipeline, f planFlags) (*se
 		return nil, err
 	}
 	claim.Moved = f.sourceMoved
+	archive, err := a.archive(ctx, p, store, place.dir)
+	if err != nil {
+		_ = store.Close()
+		return nil, err
+	}
 	return &session{pipeline: p, store: store, applier: &runner.Applier{
 		Planner: runner.Planner{
 			Store: store, Adapters: a.Adapters, Datasets: newDatasets(), Executor: executorFactory(a.Env), GPUs: countGPUs(), Claim: claim, Now: a.Now,
+			Archive: archive,
 		},
 		Dir: place.dir, Version: Version,
 	}}, nil

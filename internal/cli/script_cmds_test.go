@@ -30,6 +30,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"code":        cmdCode,
 	"interrupted": cmdInterrupted,
 	"nocanary":    cmdNoCanary,
+	"damage":      cmdDamage,
 	"freeport":    cmdFreePort,
 	"httpget":     cmdHTTPGet,
 }
@@ -146,4 +147,22 @@ func cmdForeignLock(ts *testscript.TestScript, neg bool, args []string) {
 		ID: args[2], Host: "elsewhere", PID: 7, User: "ann", Operation: "apply", Created: time.Now(),
 	}))
 	ts.Check(store.Close())
+}
+
+// cmdDamage is `damage ARCHIVE`: one byte of every file in its objects folders changes.
+func cmdDamage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: damage ARCHIVE")
+	}
+	files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "runs", "*", "objects", "*"))
+	ts.Check(err)
+	if len(files) == 0 {
+		ts.Fatalf("%s has no objects", args[0])
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		ts.Check(err)
+		data[len(data)/2] ^= 1
+		ts.Check(os.WriteFile(file, data, 0o644))
+	}
 }

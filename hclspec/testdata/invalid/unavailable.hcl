@@ -52,9 +52,6 @@ step "s" { # ERROR: Not available in this version | container
   image   = "alpine"
   command = ["true"]
 }
-artifacts "s3" { # ERROR: Not available in this version | artifacts
-  bucket = "b"
-}
 tracker "mlflow" { # ERROR: Not available in this version | tracker
   uri = env("UNSET_URI") # ERROR: Environment variable is not set | env("UNSET_URI", "…")
 }

@@ -1,0 +1,241 @@
+package s3_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/trainwright/trainwright/runner/blob/s3"
+)
+
+// pipeline trains long enough on CPU to be killed in the middle.
+const pipeline = `
+pipeline "p" {}
+artifacts "s3" {
+  bucket = "models"
+  prefix = "team/vision"
+}
+dataset "glyphs" {
+  format = "imagefolder"
+  path   = "%s"
+}
+model "m" {
+  adapter = "native"
+  name    = "convnet"
+  task    = "image_classification"
+}
+train "base" {
+  model      = model.m
+  dataset    = dataset.glyphs
+  epochs     = 6
+  batch_size = 32
+  checkpoint {
+    keep_last = 2
+  }
+}
+`
+
+// machine is a folder with a pipeline, its state and a cache of its own.
+type machine struct {
+	t   *testing.T
+	dir string
+	env []string
+}
+
+func newMachine(t *testing.T, s *server, data string) *machine {
+	t.Helper()
+	m := &machine{t: t, dir: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(m.dir, "main.hcl"), []byte(fmt.Sprintf(pipeline, data)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m.env = append(os.Environ(), append(s.env(), "XDG_CACHE_HOME="+filepath.Join(m.dir, "cache"), "RUNNER_ORT_LIB="+library(t))...)
+	return m
+}
+
+var libraryPath = regexp.MustCompile(`at (\S+/libonnxruntime\S*)`)
+
+// library is the ONNX Runtime library that this machine has.
+func library(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command(programs.runner, "doctor", "--json").Output()
+	found := libraryPath.FindSubmatch(out)
+	if found == nil {
+		t.Skipf("no ONNX Runtime library is found (make ort): %v\n%s", err, out)
+	}
+	return string(found[1])
+}
+
+func (m *machine) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(programs.runner, args...)
+	cmd.Dir, cmd.Env = m.dir, m.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+func (m *machine) run(args ...string) string {
+	m.t.Helper()
+	out, err := m.command(args...).CombinedOutput()
+	if err != nil {
+		m.t.Fatalf("runner %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+func glyphs(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "glyphs")
+	if out, err := exec.Command(programs.runner, "dataset", "sample", "glyphs", dir, "--per-class=40", "--image-size=32").CombinedOutput(); err != nil {
+		t.Fatalf("glyphs: %v\n%s", err, out)
+	}
+	return dir
+}
+
+// steps kills what trains in a machine's folder.
+func (m *machine) killSteps() {
+	m.t.Helper()
+	files, err := filepath.Glob(filepath.Join(m.dir, ".runner", "runs", "*", "attempts", "*", "process.json"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, file := range files {
+		var p struct {
+			Process struct {
+				PID int `json:"pid"`
+			} `json:"process"`
+		}
+		data, err := os.ReadFile(file)
+		if err == nil && json.Unmarshal(data, &p) == nil && p.Process.PID > 1 {
+			_ = syscall.Kill(-p.Process.PID, syscall.SIGKILL)
+		}
+	}
+}
+
+// A machine dies after a checkpoint of its training reached the bucket; another
+// one, which has nothing but the sources and the data, goes on from there.
+func TestAnotherMachineGoesOn(t *testing.T) {
+	server := startServer(t)
+	data := glyphs(t)
+	a, b := newMachine(t, server, data), newMachine(t, server, data)
+	first := a.command("apply", "--auto-approve")
+	var said bytes.Buffer
+	first.Stdout, first.Stderr = &said, &said
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	blobs := server.open(t, s3.Config{Prefix: "team/vision"})
+	epochs := func() int { return strings.Count(a.record(blobs), `"path":"checkpoints/epoch_`) }
+	deadline := time.Now().Add(3 * time.Minute)
+	for epochs() == 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("no checkpoint reached the bucket; apply said:\n%s", said.String())
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	_ = syscall.Kill(-first.Process.Pid, syscall.SIGKILL)
+	_ = first.Wait()
+	a.killSteps()
+
+	plan := b.run("plan")
+	if !strings.Contains(plan, "~ train.base: resume") {
+		t.Fatalf("the other machine does not plan to go on:\n%s", plan)
+	}
+	out := b.run("apply", "--auto-approve")
+	if !strings.Contains(out, "goes on after epoch") || !strings.Contains(out, "train.base: completed") {
+		t.Errorf("the other machine did not go on:\n%s", out)
+	}
+	// Retention holds in the bucket too, and the model has its name there.
+	record := a.record(blobs)
+	if n := strings.Count(record, `/manifest.json"`); n < 1 || n > 3 {
+		t.Errorf("%d checkpoints are archived, want the last 2 and the best", n)
+	}
+	list, err := blobs.List(t.Context(), "runs/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := false
+	for _, o := range list {
+		model = model || strings.HasSuffix(o.Key, "/artifacts/model.onnx")
+		if sum, isObject := strings.CutPrefix(filepath.ToSlash(o.Key[strings.LastIndex(o.Key, "/objects/")+1:]), "objects/"); isObject && !strings.Contains(record, sum) {
+			t.Errorf("%s is archived and in no record", o.Key)
+		}
+	}
+	if !model {
+		t.Error("model.onnx was not archived")
+	}
+	// And the first machine finds its training done.
+	if out := a.run("apply", "--auto-approve"); !strings.Contains(out, "No changes") && !strings.Contains(out, "completed") {
+		t.Errorf("the first machine:\n%s", out)
+	}
+}
+
+// record is the text of the one archived run's record.
+func (m *machine) record(blobs *s3.Blobs) string {
+	m.t.Helper()
+	list, err := blobs.List(m.t.Context(), "runs/")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, o := range list {
+		if strings.HasSuffix(o.Key, "/run.json") {
+			file := filepath.Join(m.t.TempDir(), "run.json")
+			if err := blobs.Get(m.t.Context(), o.Key, file); err != nil {
+				return "" // replaced meanwhile
+			}
+			data, err := os.ReadFile(file)
+			if err != nil {
+				m.t.Fatal(err)
+			}
+			return string(data)
+		}
+	}
+	return ""
+}
+
+// The bucket is away from the first epoch on: training goes on as fast as it
+// would, and what it made arrives when the bucket is back.
+func TestOutageDelaysNothing(t *testing.T) {
+	server := startServer(t)
+	m := newMachine(t, server, glyphs(t))
+	cmd := m.command("apply", "--auto-approve")
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	blobs := server.open(t, s3.Config{Prefix: "team/vision"})
+	for m.record(blobs) == "" {
+		time.Sleep(50 * time.Millisecond)
+	}
+	server.stop()
+	// Training ends while the bucket is away.
+	result := func() bool {
+		files, _ := filepath.Glob(filepath.Join(m.dir, ".runner", "runs", "*", "attempts", "1", "events.ndjson"))
+		if len(files) == 0 {
+			return false
+		}
+		data, _ := os.ReadFile(files[0])
+		return bytes.Contains(data, []byte(`"state":"completed"`))
+	}
+	deadline := time.Now().Add(5 * time.Minute)
+	for !result() {
+		if time.Now().After(deadline) {
+			t.Fatalf("training waits for the bucket:\n%s", said.String())
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	server.start()
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, said.String())
+	}
+	if record := m.record(blobs); !strings.Contains(record, `"status":"completed"`) || !strings.Contains(record, "artifacts/model.onnx") {
+		t.Errorf("after the outage the archive lacks something; apply said:\n%s", said.String())
+	}
+}
