@@ -4,6 +4,7 @@ var adapterBlock = &blockSpec{Type: "adapter", Labels: []string{"name"}, Require
 
 // adapterDecl checks an adapter block: a user's own adapter.
 func (m *module) adapterDecl(b *block) {
+	m.forbid(b.head, "An adapter of one's own is a program. The server runs those that its operator installed.")
 	s := m.static.scope(nil)
 	s.text(b, "source", "adapter.source", early)
 	s.text(b, "requirements", "adapter.requirements", early)

@@ -197,5 +197,8 @@ func (m *module) resolvePath(path string) string {
 	if path == "" || strings.Contains(path, "://") || filepath.IsAbs(path) {
 		return path
 	}
+	if m.opts.Base != "" {
+		return filepath.Join(m.opts.Base, path)
+	}
 	return filepath.Join(m.dir, path)
 }

@@ -35,6 +35,9 @@ func (m *module) pipeline(p *pipelines.Pipeline) {
 	p.Name = b.name()
 	p.Description, _ = s.text(b, "description", "description", early)
 	p.Store, _ = s.text(b, "store", "store", early)
+	if b.attrs["store"] != nil {
+		m.forbid(b.at("store"), "The server that takes a pipeline keeps its state. Remove the argument.")
+	}
 	if want, ok := s.text(b, "required_version", "required_version", early); ok {
 		fits, err := versionFits(m.opts.Version, want)
 		switch {

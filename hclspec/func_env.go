@@ -18,6 +18,9 @@ func envFunc(m *module) function.Function {
 				return cty.NilVal, function.NewArgErrorf(2, "env takes a name and at most one default")
 			}
 			name := args[0].AsString()
+			if err := m.readable("env", name); err != nil {
+				return cty.UnknownVal(cty.String), err
+			}
 			if v, ok := m.opts.environ(name); ok {
 				return text(v)
 			}
@@ -36,6 +39,9 @@ func secretFunc(m *module) function.Function {
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			name := args[0].AsString()
+			if err := m.readable("secret", name); err != nil {
+				return cty.UnknownVal(cty.String), err
+			}
 			if v, ok := m.opts.environ(name); ok {
 				s, err := text(v)
 				return s.Mark(sensitiveMark{}), err

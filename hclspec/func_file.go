@@ -21,6 +21,9 @@ func fileFunc(m *module) function.Function {
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			path := args[0].AsString()
+			if m.opts.Submission != nil {
+				return cty.UnknownVal(cty.String), &callError{SummaryNotAllowed, fmt.Sprintf("file(%q) reads files of the server. Write the text into the pipeline, or give it as a variable.", path)}
+			}
 			data, err := readConfined(m.dir, path)
 			if err != nil {
 				return cty.UnknownVal(cty.String), &callError{"Cannot read file", fmt.Sprintf("file(%q): %s. The path is relative to the pipeline's folder and must stay inside it.", path, err)}

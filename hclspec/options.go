@@ -21,7 +21,19 @@ type Options struct {
 	// Sources are read in place of the files (a plan file's, a submission).
 	// Their file names are relative to the path given to Load.
 	Sources []pipelines.Source
-	Version string // of the runner, for required_version; "" or "dev" fits every constraint
+	// Base is the folder that relative paths are resolved against; "" = the pipeline's own.
+	Base string
+	// Submission restricts sources that somebody sent; nil = they are the
+	// user's own files.
+	Submission *Submission
+	Version    string // of the runner, for required_version; "" or "dev" fits every constraint
+}
+
+// Submission is what sources may use whose author may not read this machine:
+// no file(), no store, no adapter of their own, and of the environment only
+// what is listed.
+type Submission struct {
+	Env []string // names that env() and secret() may read
 }
 
 // Catalog is what the language needs to know of adapters. Its methods are

@@ -31,6 +31,18 @@ func watching(r hcl.Range) { current.Store(&r) }
 // is called. It is the last line behind the bounds of guard and budget: a
 // single call inside a library cannot be interrupted otherwise.
 func Watchdog(w io.Writer, limits Limits) (stop func()) {
+	return Watch(limits, func(d *hcl.Diagnostic) {
+		where := "the pipeline"
+		if d.Subject != nil {
+			where = fmt.Sprintf("%s:%d,%d", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column)
+		}
+		fmt.Fprintf(w, "\nError: %s\n\n  on %s\n\n%s\n", d.Summary, where, d.Detail)
+	})
+}
+
+// Watch is Watchdog with a report of one's own: the process ends with exit
+// code 1 once it returns.
+func Watch(limits Limits, report func(*hcl.Diagnostic)) (stop func()) {
 	done := make(chan struct{})
 	started := cpuTime()
 	go func() {
@@ -43,7 +55,7 @@ func Watchdog(w io.Writer, limits Limits) (stop func()) {
 			case <-tick.C:
 			}
 			if reason := exceeded(limits, started); reason != "" {
-				fmt.Fprint(w, watchdogMessage(reason))
+				report(tooMuch(reason))
 				os.Exit(1)
 			}
 		}
@@ -66,12 +78,14 @@ func exceeded(limits Limits, started time.Duration) string {
 	return ""
 }
 
-func watchdogMessage(reason string) string {
-	where := "the pipeline"
+func tooMuch(reason string) *hcl.Diagnostic {
+	d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Evaluation takes too much",
+		Detail: fmt.Sprintf("Reading and evaluating the pipeline took %s. Simplify this expression.", reason)}
 	if r := current.Load(); r != nil && r.Filename != "" {
-		where = fmt.Sprintf("%s:%d,%d", r.Filename, r.Start.Line, r.Start.Column)
+		at := *r
+		d.Subject = &at
 	}
-	return fmt.Sprintf("\nError: Evaluation takes too much\n\n  on %s\n\nReading and evaluating the pipeline took %s. Simplify this expression.\n", where, reason)
+	return d
 }
 
 func cpuTime() time.Duration {

@@ -33,6 +33,9 @@ var rules = map[string]web.Access{
 	"GET /config/schema":                   web.Read,
 	"GET /api/v1/training/config-schema":   web.Read,
 	"POST /api/v1/training/jobs/{id}/stop": web.Write,
+	"POST /api/v1/pipelines/validate":      web.Ask,
+	"POST /api/v1/pipelines/plan":          web.Write,
+	"POST /api/v1/pipelines/save":          web.Write,
 }
 
 // TestAccess asks every route of the OpenAPI document with every kind of
@@ -68,7 +71,7 @@ func TestAccess(t *testing.T) {
 						want := 0 // anything but a refusal
 						switch {
 						case rule == web.Open:
-						case token == "wrong", token == "none" && (rule == web.Write || public):
+						case token == "wrong", token == "none" && (rule != web.Read || public):
 							want = http.StatusUnauthorized
 						case token == "read" && rule == web.Write:
 							want = http.StatusForbidden

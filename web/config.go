@@ -46,6 +46,11 @@ type Config struct {
 	Adapters Adapters
 	Tokens   Tokens
 
+	// Evaluator takes submitted pipelines; nil = none are taken.
+	Evaluator Evaluator
+	// SaveRoot is the folder under which submitted pipelines are saved; "" = none are.
+	SaveRoot string
+
 	// Framework answers where a request names none; "" = native.
 	Framework string
 	// Public means that others than this machine's users can connect: reading

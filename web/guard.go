@@ -21,9 +21,15 @@ const (
 	Open Access = "open"
 	// Read is open on loopback, and needs a read token where others can connect.
 	Read Access = "read"
+	// Ask always needs a token, which may be one that only reads: it changes
+	// nothing and makes the server work.
+	Ask Access = "ask"
 	// Write always needs a write token.
 	Write Access = "write"
 )
+
+// mutates reports that requests carry a body.
+func (a Access) mutates() bool { return a == Ask || a == Write }
 
 // secure sets the headers of every response. Nothing here is meant to be shown
 // as a page, framed, or guessed to be another type.
@@ -119,7 +125,7 @@ func (s *Server) authorize(c *fiber.Ctx, access Access) (Token, error) {
 	if access == Write && token.Scope != ScopeWrite {
 		return token, problem(http.StatusForbidden, codeForbidden, "this needs a write token; this token may only read")
 	}
-	if t, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType)); access == Write && (err != nil || t != fiber.MIMEApplicationJSON) {
+	if t, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType)); access.mutates() && (err != nil || t != fiber.MIMEApplicationJSON) {
 		return token, problem(http.StatusUnsupportedMediaType, codeMediaType, "requests that change something carry Content-Type: application/json, which no form of another site can")
 	}
 	return token, nil

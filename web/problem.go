@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/trainwright/trainwright/hclspec"
 	"github.com/trainwright/trainwright/pipelines"
 )
 
@@ -31,6 +32,8 @@ type Problem struct {
 	Code   pipelines.Code `json:"code" doc:"stable: internal, invalid, not_found, conflict, stale, locked, unavailable, cancelled, timeout, step_failed, check_failed, unauthenticated, forbidden, method_not_allowed, unsupported_media_type, too_large, misdirected"`
 	Detail string         `json:"detail" doc:"what, why and what to do"`
 	Errors []ProblemAt    `json:"errors,omitempty" doc:"what is wrong where in the request"`
+	// Diagnostics are those of a submitted pipeline.
+	Diagnostics []hclspec.Diagnostic `json:"diagnostics,omitempty" doc:"what is wrong where in a submitted pipeline"`
 }
 
 // ProblemAt is one thing wrong in a request.

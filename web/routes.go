@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
@@ -58,6 +59,10 @@ func (s *Server) register() error {
 	stop := post("/api/v1/training/jobs/{id}/stop", Write, "jobs", "Stop a run after it wrote a checkpoint")
 	stop.Also = map[string]*huma.Response{"202": s.response("The run is asked to stop and still at it", reflect.TypeFor[Run]())}
 	handle(s, stop, s.stopJob)
+
+	handle(s, post("/api/v1/pipelines/validate", Ask, "pipelines", "Check a pipeline's files"), s.validatePipeline)
+	handle(s, post("/api/v1/pipelines/plan", Write, "pipelines", "What applying a pipeline would do, and why"), s.planPipeline)
+	handle(s, post("/api/v1/pipelines/save", Write, "pipelines", "Write a valid pipeline under the server's save root"), s.savePipeline)
 
 	return s.sealed()
 }
@@ -152,11 +157,11 @@ func plain(s *Server, r Route, a answer) {
 func (s *Server) sealed() error {
 	known := map[string]bool{}
 	for _, r := range s.routes {
-		if r.Access != Open && r.Access != Read && r.Access != Write {
+		if !slices.Contains([]Access{Open, Read, Ask, Write}, r.Access) {
 			return fmt.Errorf("route %s %s has no rule that says who may use it", r.Method, r.Path)
 		}
-		if r.Access != Write && r.Method != http.MethodGet {
-			return fmt.Errorf("route %s %s changes something and needs no write token", r.Method, r.Path)
+		if !r.Access.mutates() && r.Method != http.MethodGet {
+			return fmt.Errorf("route %s %s changes something and needs no token", r.Method, r.Path)
 		}
 		known[r.Method+fiberPath(r.Path)] = true
 		if r.Method == http.MethodGet {

@@ -18,6 +18,7 @@ import (
 // serveFlags are those of serve.
 type serveFlags struct {
 	storeFlags
+	policyFlags
 	addr      string
 	cert, key string
 	proxy     bool
@@ -50,7 +51,8 @@ is set, replace both. An address that other machines reach needs --tls-cert and 
 --trusted-proxy; reading needs a token then. With PORT in the environment and
 no --addr it serves on 0.0.0.0:PORT behind a proxy that ends TLS, as platforms
 do it.`)
-	f.register(c)
+	f.storeFlags.register(c)
+	f.policyFlags.register(c)
 	c.Flags().StringVar(&f.addr, "addr", "127.0.0.1:8000", "serve on `HOST:PORT`")
 	c.Flags().StringVar(&f.cert, "tls-cert", "", "the certificate chain: a PEM `FILE`")
 	c.Flags().StringVar(&f.key, "tls-key", "", "its private key: a PEM `FILE`")
@@ -87,9 +89,18 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 	if made != nil {
 		fmt.Fprintf(a.Stderr, "Tokens, shown this once (runner serve --new-tokens makes others):\n  write  %s\n  read   %s\n", made[web.ScopeWrite], made[web.ScopeRead])
 	}
+	policy, saveRoot, err := a.policy(f.policyFlags, place)
+	if err != nil {
+		return err
+	}
+	evaluator, err := a.evaluator(policy, place)
+	if err != nil {
+		return err
+	}
 	log := newLogger(a.Stderr, cmp.Or(a.env["RUNNER_LOG"], "info"), a.redactor) // who changed what is told unless told otherwise
 	server, err := web.New(web.Config{
 		Store: store, Control: a.watcher(store, place), Adapters: a.Adapters, Tokens: tokens,
+		Evaluator: evaluator, SaveRoot: saveRoot,
 		Framework: f.framework, Public: public, Hosts: f.hosts, Version: Version, Log: log, Now: a.Now,
 	})
 	if err != nil {

@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/trainwright/trainwright/datasets"
+	"github.com/trainwright/trainwright/hclspec"
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/web/submit"
+)
+
+// newEvaluateCmd is the process in which a server evaluates a submitted
+// pipeline. serve starts it; people do not.
+func newEvaluateCmd(a *app) *cobra.Command {
+	var limits submit.Limits
+	c := &cobra.Command{
+		Use:    "evaluate",
+		Short:  "Evaluate one submitted pipeline, read from standard input",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := limits.Apply(); err != nil {
+				return err
+			}
+			var req submit.Request
+			if err := json.NewDecoder(a.Stdin).Decode(&req); err != nil {
+				return usagef("the request on standard input: %w", err)
+			}
+			answer := a.evaluateSubmission(c.Context(), req, limits)
+			return json.NewEncoder(a.Stdout).Encode(answer)
+		},
+	}
+	c.Flags().DurationVar(&limits.CPU, "cpu", time.Second, "CPU time")
+	c.Flags().DurationVar(&limits.Wall, "wall", time.Second, "time")
+	c.Flags().Uint64Var(&limits.Memory, "memory", 1<<30, "bytes of writable memory")
+	return c
+}
+
+func (a *app) evaluateSubmission(ctx context.Context, req submit.Request, limits submit.Limits) submit.Answer {
+	stop := hclspec.Watch(hclspec.Limits{CPU: limits.CPU, Heap: limits.Memory / 2}, func(d *hcl.Diagnostic) {
+		_ = json.NewEncoder(a.Stdout).Encode(submit.Answer{Result: submit.Result{Report: a.diagnosticsReport(hcl.Diagnostics{d})}})
+	})
+	defer stop()
+	pipe, diags, err := a.loadSubmission(ctx, ".", req.Policy, req.Submission, req.Operation == submit.Validate)
+	out := submit.Answer{Result: submit.Result{Report: a.diagnosticsReport(diags)}}
+	if err != nil {
+		return refused(out, err)
+	}
+	if pipe == nil {
+		return out
+	}
+	out.Result.Pipeline = pipe.Name
+	for _, s := range pipe.Steps {
+		out.Result.Steps = append(out.Result.Steps, string(s.Address))
+	}
+	if req.Operation != submit.Plan {
+		return out
+	}
+	plan, err := a.planSubmission(ctx, pipe, req)
+	if plan != nil {
+		if out.Result.Plan, _ = json.Marshal(plan); out.Result.Plan == nil {
+			return refused(out, fmt.Errorf("the plan cannot be written as JSON"))
+		}
+		diags = append(diags, problemDiagnostics(plan.Problems)...)
+	}
+	found, rest := splitErrors(err)
+	if plan == nil || len(plan.Problems) == 0 {
+		diags = append(diags, found...)
+	}
+	out.Result.Report = a.diagnosticsReport(diags)
+	if rest != nil {
+		return refused(out, rest)
+	}
+	return out
+}
+
+// refused adds what went wrong besides diagnostics.
+func refused(out submit.Answer, err error) submit.Answer {
+	out.Code, out.Error = pipelines.CodeOf(err), err.Error()
+	return out
+}
+
+// loadSubmission loads what somebody sent, under the rules of the server. The
+// pipeline is nil where the diagnostics have errors.
+func (a *app) loadSubmission(ctx context.Context, dir string, policy submit.Policy, s submit.Submission, validate bool) (*pipelines.Pipeline, hcl.Diagnostics, error) {
+	a.hideSensitive()
+	stop := hclspec.Watch(hclspec.DefaultLimits, func(d *hcl.Diagnostic) {
+		_ = json.NewEncoder(a.Stdout).Encode(submit.Answer{Result: submit.Result{Report: a.diagnosticsReport(hcl.Diagnostics{d})}})
+	})
+	defer stop()
+	p, files, diags, err := policy.Load(ctx, dir, s, hclspec.Options{Environ: a.getenv, Catalog: catalog{a.Adapters}, Validate: validate, Version: languageVersion()})
+	maps.Copy(a.files, files)
+	if p != nil {
+		for name, v := range p.Variables {
+			if text, ok := s.Variables[name].(string); ok && v.Sensitive {
+				a.redactor.add(text, 4)
+			}
+		}
+	}
+	return p, diags, err
+}
+
+func (a *app) planSubmission(ctx context.Context, p *pipelines.Pipeline, req submit.Request) (*runner.Plan, error) {
+	place, err := a.storePlace(p.Dir, "", storeFlags{store: req.Store})
+	if err != nil {
+		return nil, err
+	}
+	store, err := place.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	planner := runner.Planner{
+		Store: store, Adapters: a.Adapters, Datasets: &datasets.Catalog{CacheFile: req.Cache}, Executor: executorFactory(nil), GPUs: req.GPUs,
+		Claim: runner.Claim{Source: req.Submission.Source, State: "of the server"}, Now: a.Now,
+	}
+	return planner.Plan(ctx, p, runner.PlanOptions{Targets: req.Submission.Targets, Replace: req.Submission.Replace})
+}
+
+// splitErrors takes the diagnostics out of an error that may be joined of
+// many, and what is left.
+func splitErrors(err error) (found hcl.Diagnostics, rest error) {
+	if err == nil {
+		return nil, nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		if _, isDiags := err.(hcl.Diagnostics); !isDiags {
+			for _, e := range joined.Unwrap() {
+				d, r := splitErrors(e)
+				found, rest = append(found, d...), errors.Join(rest, r)
+			}
+			return found, rest
+		}
+	}
+	if diags, ok := diagnosticsOf(err); ok {
+		return diags, nil
+	}
+	return nil, err
+}

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trainwright/trainwright/web/submit"
+)
+
+// policyFlags say what submitted pipelines may use.
+type policyFlags struct {
+	dataRoot  string
+	saveRoot  string
+	env       []string
+	executors []string
+	images    []string
+}
+
+func (f *policyFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.dataRoot, "data-root", "", "submitted pipelines name paths under `DIR`, and relative to it; without it none")
+	c.Flags().StringVar(&f.saveRoot, "save-root", "", "submitted pipelines may be saved under `DIR`; without it not")
+	c.Flags().StringSliceVar(&f.env, "allow-env", nil, "submitted pipelines may read the environment variable `NAME`, and steps on this machine set it; may be repeated")
+	c.Flags().StringArrayVar(&f.executors, "allow-executor", nil, "submitted pipelines may use executors of `TYPE[,ARGUMENT=VALUE]` besides local; may be repeated")
+	c.Flags().StringSliceVar(&f.images, "allow-image", nil, "submitted pipelines may use the container `IMAGE`; a * at the end stands for any rest; may be repeated")
+}
+
+// policy checks the flags.
+func (a *app) policy(f policyFlags, place storePlace) (p submit.Policy, saveRoot string, err error) {
+	p = submit.Policy{StateDir: place.dir, Env: f.env, Images: f.images}
+	if f.dataRoot != "" {
+		if p.DataRoot, err = a.folder("--data-root", f.dataRoot); err != nil {
+			return p, "", err
+		}
+	}
+	if f.saveRoot != "" {
+		if saveRoot, err = a.folder("--save-root", f.saveRoot); err != nil {
+			return p, "", err
+		}
+	}
+	for _, text := range f.executors {
+		rule, err := submit.ParseExecutorRule(text)
+		if err != nil {
+			return p, "", usagef("--allow-executor: %w", err)
+		}
+		p.Executors = append(p.Executors, rule)
+	}
+	return p, saveRoot, nil
+}
+
+// folder is the absolute path of a folder that a flag names.
+func (a *app) folder(flag, path string) (string, error) {
+	abs, err := a.absPath(path)
+	if err != nil {
+		return "", usagef("%s: %w", flag, err)
+	}
+	info, err := os.Stat(abs)
+	if err != nil {
+		return "", usagef("%s: %w", flag, err)
+	}
+	if !info.IsDir() {
+		return "", usagef("%s: %s is not a folder", flag, abs)
+	}
+	return abs, nil
+}
+
+// evaluator is the process that evaluates submissions for a server.
+func (a *app) evaluator(policy submit.Policy, place storePlace) (*submit.Process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := submit.Process{Command: []string{self, "evaluate"}, Policy: policy, Store: place.path, GPUs: countGPUs(), Environ: a.getenv, Log: a.log}
+	if cache, err := userCache(); err == nil {
+		p.Cache = filepath.Join(cache, "datasets.gob")
+	}
+	return submit.NewProcess(p), nil
+}

@@ -1,0 +1,96 @@
+package web
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/web/submit"
+)
+
+// Evaluator evaluates submitted pipelines apart from the server.
+// *submit.Process fulfils it.
+type Evaluator interface {
+	Evaluate(ctx context.Context, op submit.Operation, s submit.Submission) (submit.Result, error)
+}
+
+type submissionInput struct{ Body submit.Submission }
+
+type evaluationOutput struct{ Body submit.Result }
+
+// validatePipeline answers 200 also for a pipeline that is wrong: that is what
+// was asked.
+func (s *Server) validatePipeline(_ context.Context, in *submissionInput) (*evaluationOutput, error) {
+	return s.evaluated(submit.Validate, in.Body)
+}
+
+func (s *Server) planPipeline(_ context.Context, in *submissionInput) (*evaluationOutput, error) {
+	return s.evaluated(submit.Plan, in.Body)
+}
+
+func (s *Server) evaluated(op submit.Operation, sub submit.Submission) (*evaluationOutput, error) {
+	out, err := s.evaluate(op, sub)
+	if err != nil {
+		return nil, err
+	}
+	return &evaluationOutput{Body: out}, nil
+}
+
+// evaluate does op with a submission in a limited process; the limits of the
+// operation, and not those of requests, bound it. Handlers that go on with the
+// pipeline refuse a result with errors by invalidPipeline.
+func (s *Server) evaluate(op submit.Operation, sub submit.Submission) (submit.Result, error) {
+	if s.cfg.Evaluator == nil {
+		return submit.Result{}, pipelines.Errorf(pipelines.CodeUnavailable, "this server takes no pipelines")
+	}
+	ctx, cancel := context.WithTimeout(s.stop, 2*submit.LimitsOf(op).Wall) // waiting for a slot included
+	defer cancel()
+	return s.cfg.Evaluator.Evaluate(ctx, op, sub)
+}
+
+// invalidPipeline is the problem of a pipeline whose diagnostics have errors,
+// nil of others.
+func invalidPipeline(r submit.Result) error {
+	if r.Valid {
+		return nil
+	}
+	p := problem(http.StatusUnprocessableEntity, pipelines.CodeInvalid, "the pipeline has errors; diagnostics say which and where")
+	p.Diagnostics = r.Diagnostics
+	return p
+}
+
+type saveInput struct {
+	Body struct {
+		submit.Submission
+		Directory string            `json:"directory" minLength:"1" maxLength:"64" doc:"name of a folder under the server's --save-root"`
+		Replaces  map[string]string `json:"replaces,omitempty" doc:"SHA-256 of the texts that files now have, by name: a file that is there already is overwritten only so"`
+	}
+}
+
+// Saved is what was written.
+type Saved struct {
+	submit.Result
+	Directory string             `json:"directory"`
+	Files     []submit.SavedFile `json:"files" nullable:"false"`
+}
+
+type saveOutput struct{ Body Saved }
+
+// savePipeline writes a pipeline that is valid under the save root.
+func (s *Server) savePipeline(_ context.Context, in *saveInput) (*saveOutput, error) {
+	if s.cfg.SaveRoot == "" {
+		return nil, problem(http.StatusForbidden, codeForbidden, "this server saves nothing: it was started without --save-root")
+	}
+	found, err := s.evaluate(submit.Validate, in.Body.Submission)
+	if err != nil {
+		return nil, err
+	}
+	if err := invalidPipeline(found); err != nil {
+		return nil, err
+	}
+	files, err := submit.Save(s.cfg.SaveRoot, in.Body.Directory, in.Body.Files, in.Body.Replaces)
+	if err != nil {
+		return nil, err
+	}
+	return &saveOutput{Body: Saved{Result: found, Directory: in.Body.Directory, Files: files}}, nil
+}

@@ -1,0 +1,363 @@
+package submit
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/trainwright/trainwright/hclspec"
+	"github.com/trainwright/trainwright/pipelines"
+)
+
+// Policy is what the operator of a server lets submitted pipelines use. The
+// zero value allows no path, no environment and no executor but this machine.
+type Policy struct {
+	// DataRoot is the folder under which every path must lie, and against which
+	// relative ones are resolved; "" = none may be named.
+	DataRoot string `json:"data_root,omitempty"`
+	// StateDir is the folder of the server's own runs, whose checkpoints may be used.
+	StateDir string `json:"state_dir,omitempty"`
+	// Env are names of the environment that env() and secret() read, and that
+	// steps on this machine may set.
+	Env []string `json:"env,omitempty"`
+	// Executors are the types allowed besides local.
+	Executors []ExecutorRule `json:"executors,omitempty"`
+	// Images are those that containers may be made of; a * at the end stands
+	// for every rest.
+	Images []string `json:"images,omitempty"`
+}
+
+// ExecutorRule allows a type of executor. Of its arguments those that only
+// size a step are free; image is held against Policy.Images, and every other
+// one must be as listed.
+type ExecutorRule struct {
+	Type      string            `json:"type"`
+	Arguments map[string]string `json:"arguments,omitempty"`
+}
+
+// freeArguments of executor blocks only size a step.
+var freeArguments = []string{"slots", "gpus", "cpus", "memory", "resources", "node_selector"}
+
+// ParseExecutorRule reads TYPE[,ARGUMENT=VALUE]…, as in kubernetes,namespace=ml.
+func ParseExecutorRule(text string) (ExecutorRule, error) {
+	parts := strings.Split(text, ",")
+	r := ExecutorRule{Type: parts[0], Arguments: map[string]string{}}
+	for _, p := range parts[1:] {
+		name, value, ok := strings.Cut(p, "=")
+		if !ok || name == "" {
+			return r, pipelines.Errorf(pipelines.CodeInvalid, "%q: after the type of executor stand ARGUMENT=VALUE, as in kubernetes,namespace=ml", text)
+		}
+		r.Arguments[name] = value
+	}
+	if r.Type == "" {
+		return r, pipelines.Errorf(pipelines.CodeInvalid, "%q names no type of executor, such as kubernetes", text)
+	}
+	return r, nil
+}
+
+// Load makes a pipeline of a submission under the policy. opts say what the
+// language needs besides: catalog, version, and whether it is only validated.
+// What the policy refuses is in the diagnostics with its range; what comes to
+// be known later is refused by the steps' Resolve. dir is the pipeline's own
+// folder, where its lock file is looked for.
+func (p Policy) Load(ctx context.Context, dir string, s Submission, opts hclspec.Options) (*pipelines.Pipeline, hclspec.Files, hcl.Diagnostics, error) {
+	if err := s.Check(); err != nil {
+		return nil, nil, nil, err
+	}
+	vars, err := s.vars()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	environ := opts.Environ
+	opts.Environ = func(name string) (string, bool) {
+		if environ == nil || !slices.Contains(p.Env, name) {
+			return "", false
+		}
+		return environ(name)
+	}
+	opts.Sources, opts.Vars, opts.VarFiles, opts.Values = s.sources(), vars, nil, nil
+	opts.Base, opts.Submission = p.DataRoot, &hclspec.Submission{Env: p.Env}
+	pipe, files, diags := hclspec.Load(ctx, dir, opts)
+	if diags.HasErrors() {
+		return nil, files, diags, nil
+	}
+	diags = append(diags, p.guard(pipe, opts.Validate)...)
+	if diags.HasErrors() {
+		pipe = nil
+	}
+	return pipe, files, diags, nil
+}
+
+// guard refuses what the pipeline says outside of steps, and has every step
+// checked each time that it is resolved.
+func (p Policy) guard(pipe *pipelines.Pipeline, validating bool) hcl.Diagnostics {
+	var c collector
+	for _, x := range pipe.Executors {
+		p.executor(&c, x)
+	}
+	if b := pipe.Artifacts; b != nil {
+		c.refuse(b.Range, "The server keeps checkpoints and artifacts where its operator says. Remove the artifacts block.")
+	}
+	for _, b := range slices.Concat(pipe.Trackers, pipe.Notifies) {
+		c.refuse(b.Range, "The server connects to nothing that a submitted pipeline names. Remove the %s block; watch the run through the server instead.", b.Type)
+	}
+	for i, step := range pipe.Steps {
+		resolve, kind := step.Resolve, executorType(pipe, step)
+		guarded := func(results pipelines.Results) (pipelines.Spec, error) {
+			spec, err := resolve(results)
+			if err != nil {
+				return spec, err
+			}
+			var c collector
+			p.spec(&c, spec, step.Range, kind)
+			if len(c.diags) > 0 {
+				return spec, c.diags
+			}
+			return spec, nil
+		}
+		pipe.Steps[i].Resolve = guarded
+		if !validating { // the planner resolves them
+			continue
+		}
+		if spec, err := resolve(pipelines.Results{}); err == nil {
+			p.spec(&c, spec, step.Range, kind)
+		}
+	}
+	return c.diags
+}
+
+// executorType is where a step runs.
+func executorType(pipe *pipelines.Pipeline, step pipelines.Step) string {
+	if x, ok := pipe.Executors[step.Executor]; ok {
+		return x.Type
+	}
+	return "local"
+}
+
+func (p Policy) executor(c *collector, x pipelines.ExecutorConfig) {
+	if image, ok := x.Attributes["image"].(string); ok {
+		p.image(c, x.Range, image)
+	}
+	var rules []ExecutorRule
+	if x.Type == "local" {
+		rules = append(rules, ExecutorRule{Type: "local"})
+	}
+	for _, r := range p.Executors {
+		if r.Type == x.Type {
+			rules = append(rules, r)
+		}
+	}
+	if len(rules) == 0 {
+		c.refuse(x.Range, "Steps may run on %s here, not on %q. The server's operator allows more with --allow-executor.", p.executorTypes(), x.Type)
+		return
+	}
+	why := ""
+	for _, r := range rules {
+		if why = r.refuses(x); why == "" {
+			return
+		}
+	}
+	c.refuse(x.Range, "%q may not be chosen here, or not so. The server's operator allows it with --allow-executor %s,%s=VALUE.", why, x.Type, why)
+}
+
+// refuses names an argument that the rule does not allow.
+func (r ExecutorRule) refuses(x pipelines.ExecutorConfig) string {
+	var names []string
+	for name := range x.Attributes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if name == "image" || slices.Contains(freeArguments, name) {
+			continue
+		}
+		given, ok := x.Attributes[name].(string)
+		if want, allowed := r.Arguments[name]; !ok || !allowed || given != want {
+			return name
+		}
+	}
+	return ""
+}
+
+func (p Policy) executorTypes() string {
+	names := []string{"local"}
+	for _, r := range p.Executors {
+		if !slices.Contains(names, r.Type) {
+			names = append(names, r.Type)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func (p Policy) image(c *collector, at pipelines.Range, image string) {
+	for _, allowed := range p.Images {
+		if prefix, ok := strings.CutSuffix(allowed, "*"); image == allowed || ok && strings.HasPrefix(image, prefix) {
+			return
+		}
+	}
+	c.refuse(at, "The image %q may not be used here. The server's operator allows images with --allow-image.", image)
+}
+
+// spec holds what a step names against the policy.
+func (p Policy) spec(c *collector, s pipelines.Spec, step pipelines.Range, executor string) {
+	at := func(field string) pipelines.Range {
+		if r, ok := s.Ranges[field]; ok {
+			return r
+		}
+		return step
+	}
+	if s.Dataset != nil {
+		p.dataset(c, *s.Dataset, s.Ranges)
+	}
+	if m := s.Model; m != nil {
+		if w := m.Weights; w != nil {
+			p.path(c, at("model.weights"), w.Path)
+			p.checkpoint(c, at("model.weights"), w.Checkpoint)
+		}
+		if strings.HasSuffix(m.Name, ".onnx") {
+			p.path(c, at("model.name"), p.resolve(m.Name))
+		}
+	}
+	if t := s.Train; t != nil && t.Start != nil {
+		p.checkpoint(c, at("train.start.checkpoint"), &t.Start.Checkpoint)
+	}
+	if e := s.Evaluate; e != nil {
+		p.checkpoint(c, at("evaluate.checkpoint"), &e.Checkpoint)
+	}
+	if e := s.Export; e != nil {
+		p.checkpoint(c, at("export.checkpoint"), &e.Checkpoint)
+	}
+	if cmd := s.Command; cmd != nil {
+		if cmd.Image != "" {
+			p.image(c, at("command.image"), cmd.Image)
+		}
+		for _, path := range cmd.Inputs {
+			p.path(c, at("command.inputs"), path, p.StateDir)
+		}
+		for _, path := range cmd.Outputs {
+			p.path(c, at("command.outputs"), path)
+		}
+	}
+	if executor == "local" || executor == "remote" { // a container has an environment of its own
+		for name := range s.Env {
+			p.env(c, at("env"), name)
+		}
+		for name := range s.SecretEnv {
+			p.env(c, at("env"), name)
+		}
+	}
+}
+
+func (p Policy) env(c *collector, at pipelines.Range, name string) {
+	if !slices.Contains(p.Env, name) {
+		c.refuse(at, "A step on the server's machine may not set %s: variables such as LD_PRELOAD run programs. The operator allows names with --allow-env.", name)
+	}
+}
+
+func (p Policy) dataset(c *collector, d pipelines.DatasetSpec, ranges map[string]pipelines.Range) {
+	at := func(field string) pipelines.Range {
+		if r, ok := ranges[field]; ok {
+			return r
+		}
+		return d.Range
+	}
+	p.path(c, at("dataset.path"), d.Path, p.StateDir)
+	for _, path := range d.Paths {
+		p.path(c, at("dataset.paths"), path, p.StateDir)
+	}
+	for _, u := range d.Union {
+		p.dataset(c, u, nil)
+	}
+}
+
+func (p Policy) checkpoint(c *collector, at pipelines.Range, ck *pipelines.Checkpoint) {
+	if ck != nil {
+		p.path(c, at, ck.Path, p.StateDir)
+	}
+}
+
+func (p Policy) resolve(path string) string {
+	if filepath.IsAbs(path) || strings.Contains(path, "://") {
+		return path
+	}
+	return filepath.Join(p.DataRoot, path)
+}
+
+// path refuses what leads out of the data root and the other folders given.
+func (p Policy) path(c *collector, at pipelines.Range, path string, also ...string) {
+	if path == "" {
+		return
+	}
+	if strings.Contains(path, "://") {
+		c.refuse(at, "The address %.200q may not be read here: data lies under the server's --data-root.", path)
+		return
+	}
+	for _, root := range append([]string{p.DataRoot}, also...) {
+		if root != "" && inside(root, path) {
+			return
+		}
+	}
+	if p.DataRoot == "" {
+		c.refuse(at, "The server was started without --data-root, so no path may be named.")
+		return
+	}
+	c.refuse(at, "The path %.200q leads out of the folder whose data may be used. Write it relative to the server's --data-root.", path)
+}
+
+// inside reports that path lies under root, links followed as far as it exists.
+func inside(root, path string) bool {
+	root, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return false
+	}
+	if !filepath.IsAbs(path) || strings.ContainsRune(path, 0) {
+		return false
+	}
+	path = filepath.Clean(path)
+	rest := ""
+	for at := path; ; at = filepath.Dir(at) {
+		real, err := filepath.EvalSymlinks(at)
+		if err == nil {
+			path = filepath.Join(real, rest)
+			break
+		}
+		if _, there := os.Lstat(at); there == nil || at == filepath.Dir(at) {
+			return false // a link to nowhere, or nothing that can be looked at
+		}
+		rest = filepath.Join(filepath.Base(at), rest)
+	}
+	rel, err := filepath.Rel(root, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// collector gathers refusals, each once.
+type collector struct {
+	diags hcl.Diagnostics
+	seen  map[refusal]bool
+}
+
+type refusal struct {
+	at     pipelines.Range
+	detail string
+}
+
+func (c *collector) refuse(at pipelines.Range, detail string, args ...any) {
+	r := refusal{at, fmt.Sprintf(detail, args...)}
+	if c.seen[r] {
+		return
+	}
+	if c.seen == nil {
+		c.seen = map[refusal]bool{}
+	}
+	c.seen[r] = true
+	d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: hclspec.SummaryNotAllowed, Detail: r.detail}
+	if !at.IsZero() {
+		d.Subject = hclspec.HCLRange(at).Ptr()
+	}
+	c.diags = append(c.diags, d)
+}
