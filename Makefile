@@ -5,7 +5,7 @@ GO      ?= go
 BIN     := bin/runner
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build ort demo test test-parity test-python test-faults test-faults-long test-conformance test-s3 check fix bench bench-accuracy clean
+.PHONY: build ort demo test test-parity test-python test-faults test-faults-long test-conformance test-s3 check fix bench bench-accuracy ui test-ui clean
 
 build: ## the runner command
 	$(GO) build -trimpath -ldflags "-X github.com/trainwright/trainwright/internal/cli.Version=$(VERSION)" -o $(BIN) ./cmd/runner
@@ -55,6 +55,12 @@ bench: ort ## images/s and memory against PyTorch, interleaved
 
 bench-accuracy: ort ## validation accuracy against PyTorch on a small real dataset
 	bash bench/accuracy.sh
+
+ui: web/ui/node_modules/.package-lock.json ## the page's built files, which are committed
+	npm --prefix web/ui run build
+
+web/ui/node_modules/.package-lock.json: web/ui/package.json web/ui/package-lock.json
+	npm --prefix web/ui ci
 
 clean:
 	rm -rf bin demo

@@ -51,6 +51,9 @@ type Config struct {
 	// SaveRoot is the folder under which submitted pipelines are saved; "" = none are.
 	SaveRoot string
 
+	// Picture makes a small JPEG of an image file; nil = samples have no pictures.
+	Picture func(path string) ([]byte, error)
+
 	// Framework answers where a request names none; "" = native.
 	Framework string
 	// Public means that others than this machine's users can connect: reading

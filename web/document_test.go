@@ -99,6 +99,9 @@ func TestAnswersFitTheDocument(t *testing.T) {
 			path := strings.ReplaceAll(r.Path, "{id}", id)
 			res, body := s.request(r.Method, path, writeToken, "{}")
 			doc.check(r.Method, r.Path, res, body)
+			if strings.Contains(r.Path, "{name}") || strings.HasSuffix(r.Path, "/picture") {
+				continue // their own tests ask for what is there
+			}
 			if missing := id == "none" || id == "999"; missing != (res.StatusCode == 404) {
 				t.Errorf("%s %s: %d %s", r.Method, path, res.StatusCode, body)
 			}

@@ -33,6 +33,8 @@ func (s *Server) register() error {
 	post := func(path string, access Access, tag, summary string) Route {
 		return Route{Method: http.MethodPost, Path: path, Access: access, Tag: tag, Summary: summary}
 	}
+	plain(s, get("/", Open, "page", "The page"), s.index())
+	plain(s, get("/assets/{name}", Open, "page", "The page's files"), s.asset())
 	plain(s, get("/healthz", Open, "server", "The process lives"), text("text/plain", s.healthz))
 	plain(s, get("/readyz", Open, "server", "The store answers"), text("text/plain", s.readyz))
 	plain(s, get("/metrics", Read, "server", "Prometheus metrics"), text("text/plain", s.prom.serve))
@@ -48,6 +50,9 @@ func (s *Server) register() error {
 	handle(s, get("/api/v1/runs/{id}/logs", Read, "runs", "Messages and printed output"), s.logs)
 	handle(s, get("/api/v1/runs/{id}/checkpoints", Read, "runs", "Saved states"), s.checkpoints)
 	handle(s, get("/api/v1/runs/{id}/artifacts", Read, "runs", "Files made for users"), s.artifacts)
+	plain(s, get("/api/v1/runs/{id}/checkpoints/{name}", Read, "runs", "A saved state to keep"), s.checkpointFile())
+	plain(s, get("/api/v1/runs/{id}/artifacts/{name}", Read, "runs", "A file made for users"), s.artifactFile())
+	plain(s, get("/api/v1/runs/{id}/picture", Read, "runs", "A sample's image, small"), s.picture())
 	plain(s, get("/api/v1/runs/{id}/events", Read, "live", "Events as they are filed (server-sent events)"), s.eventsRoute())
 
 	for _, path := range []string{"/models/list", "/api/v1/models/list"} {

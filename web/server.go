@@ -38,6 +38,8 @@ type Server struct {
 	document []byte          // OpenAPI
 	feeds    *feeds
 	prom     *prom
+	files    map[string]pageFile // of the page
+	pictures *pictures
 
 	stop     context.Context // ends when the server drains
 	draining context.CancelFunc
@@ -56,6 +58,11 @@ func New(cfg Config) (*Server, error) {
 	s.stop, s.draining = context.WithCancel(context.Background())
 	s.feeds = newFeeds(s.stop, cfg)
 	s.prom = newProm(cfg, s.feeds)
+	s.pictures = newPictures(cfg.Picture)
+	var err error
+	if s.files, err = page(); err != nil {
+		return nil, err
+	}
 	s.app = fiber.New(fiber.Config{
 		DisableStartupMessage: true,
 		Immutable:             true, // strings of a request outlive it

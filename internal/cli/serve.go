@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/trainwright/trainwright/internal/report"
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/web"
 )
@@ -100,7 +101,7 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 	log := newLogger(a.Stderr, cmp.Or(a.env["RUNNER_LOG"], "info"), a.redactor) // who changed what is told unless told otherwise
 	server, err := web.New(web.Config{
 		Store: store, Control: a.watcher(store, place), Adapters: a.Adapters, Tokens: tokens,
-		Evaluator: evaluator, SaveRoot: saveRoot,
+		Evaluator: evaluator, SaveRoot: saveRoot, Picture: report.Thumbnail,
 		Framework: f.framework, Public: public, Hosts: f.hosts, Version: Version, Log: log, Now: a.Now,
 	})
 	if err != nil {

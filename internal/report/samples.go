@@ -52,21 +52,22 @@ func samples(v pipelines.Validation) []sample {
 			Truth: className(v.Classes, p.Label), Prediction: className(v.Classes, p.Prediction),
 			Confidence: p.Confidence, Loss: p.Loss, Wrong: p.Label != p.Prediction, Path: p.Path,
 		}
-		uri, err := thumbnail(p.Path)
-		if err != nil {
+		if small, err := Thumbnail(p.Path); err != nil {
 			s.Why = "cannot be shown: " + err.Error()
+		} else {
+			s.Image = template.URL("data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(small))
 		}
-		s.Image = uri
 		out = append(out, s)
 	}
 	return out
 }
 
-// thumbnail reads an image file as training does and returns it, small, as a data: URI.
-func thumbnail(path string) (template.URL, error) {
+// Thumbnail reads an image file as training does and returns it, at most 112
+// pixels wide and high, as JPEG.
+func Thumbnail(path string) ([]byte, error) {
 	src, err := image.ReadFile(path)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	side := max(src.Width, src.Height)
 	w := max(1, src.Width*thumbSide/side)
@@ -79,7 +80,7 @@ func thumbnail(path string) (template.URL, error) {
 	}
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, dst, &jpeg.Options{Quality: 80}); err != nil {
-		return "", err
+		return nil, err
 	}
-	return template.URL("data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(b.Bytes())), nil
+	return b.Bytes(), nil
 }

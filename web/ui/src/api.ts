@@ -1,0 +1,264 @@
+// The server's answers, as docs/api.md and /openapi.json describe them.
+
+/** JSON has no NaN and no infinities: they come as strings. */
+export type Num = number | "NaN" | "Infinity" | "-Infinity";
+
+export type Status = "pending" | "running" | "completed" | "failed" | "cancelled" | "skipped";
+export type State = "live" | "interrupted" | "unknown" | "ended";
+
+export interface Progress {
+  epoch: number;
+  epochs: number;
+  step: number;
+  steps: number;
+  global_step: number;
+  loss: Num;
+  images_per_second: Num;
+  eta_seconds: Num;
+}
+
+export interface Run {
+  run_id: string;
+  job_id: number;
+  pipeline: string;
+  address: string;
+  apply_id: string;
+  content_key: string;
+  status: Status;
+  kind: string;
+  adapter?: string;
+  model?: string;
+  task?: string;
+  parent?: string;
+  executor?: string;
+  attempts: number;
+  error?: string;
+  cause?: string;
+  metrics?: Record<string, Num>;
+  progress?: Progress;
+  created: string;
+  started?: string;
+  ended?: string;
+}
+
+export interface Applied {
+  values: Record<string, unknown>;
+  attributes?: Record<string, unknown>;
+  unsupported?: Record<string, string>;
+  proof: string;
+  environment?: Record<string, string>;
+}
+
+export interface Attempt {
+  number: number;
+  status: Status;
+  cause?: string;
+  error?: string;
+  exit_code: number;
+  executor: string;
+  started?: string;
+  ended?: string;
+  applied?: Applied;
+}
+
+export interface RunDetail extends Run {
+  state: State;
+  last_metrics?: Record<string, Num>;
+  per_class?: Record<string, Record<string, Num>>;
+  requested?: Record<string, unknown>;
+  attempt_list: Attempt[];
+}
+
+export interface RunList {
+  runs: Run[];
+  next_offset?: number;
+}
+
+export interface StatusRun {
+  run_id: string;
+  job_id: number;
+  pipeline: string;
+  address: string;
+  kind: string;
+  status: Status;
+  state: State;
+  best?: Record<string, Num>;
+}
+
+export interface StatusList {
+  state: string;
+  total: number;
+  count: Record<string, number>;
+  runs: StatusRun[];
+}
+
+export interface Point {
+  epoch: number;
+  global_step: number;
+  value: Num;
+  attempt: number;
+  superseded?: boolean;
+  time: string;
+}
+
+export interface Series {
+  name: string;
+  split: string;
+  class?: string;
+  points: Point[];
+}
+
+export interface Sample {
+  path: string;
+  label: number;
+  prediction: number;
+  confidence: Num;
+  loss: Num;
+}
+
+export interface Validation {
+  epoch: number;
+  global_step: number;
+  task_type: string;
+  split: string;
+  primary_metric_name: string;
+  primary_metric_value: Num;
+  overall_loss: Num;
+  metrics: Record<string, Num>;
+  per_class_metrics?: Record<string, Record<string, Num>>;
+  classes?: string[];
+  confusion_matrix?: number[][];
+  samples?: Sample[];
+  checkpoint_path?: string;
+}
+
+export interface Checkpoint {
+  name: string;
+  path: string;
+  sha256: string;
+  size?: number;
+  epoch: number;
+  global_step: number;
+  metrics?: Record<string, Num>;
+}
+
+export interface Artifact {
+  name: string;
+  path: string;
+  sha256: string;
+  size: number;
+  media_type?: string;
+}
+
+export interface Message {
+  time: string;
+  attempt: number;
+  level: string;
+  text: string;
+}
+
+export interface Logs {
+  messages: Message[];
+  output: { attempt: number; offset: number; next_offset: number; size: number; text: string };
+}
+
+export interface Model {
+  model_name: string;
+  framework: string;
+  task_types: string[];
+  default_image_size?: number;
+  parameters?: string;
+  pretrained?: boolean;
+  description?: string;
+  license?: string;
+}
+
+export interface Option {
+  value: string;
+  label?: string;
+  description?: string;
+}
+
+export interface Field {
+  name: string;
+  type: "select" | "number" | "integer" | "boolean" | "string" | "list";
+  label?: string;
+  description?: string;
+  default: unknown;
+  min?: number;
+  max?: number;
+  step?: number;
+  options?: Option[];
+  condition?: { field: string; value: unknown };
+  unit?: string;
+  group?: string;
+  resume?: string;
+}
+
+export interface ConfigSchema {
+  schema: { fields: Field[] };
+  presets: Record<string, Record<string, unknown>>;
+}
+
+/** Problem is an error that the server explained (RFC 9457). */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    detail: string,
+    readonly body: unknown = null,
+  ) {
+    super(detail);
+  }
+}
+
+async function ask<T>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+  const init: RequestInit = { method, credentials: "same-origin", headers: { Accept: "application/json" } };
+  if (signal) init.signal = signal;
+  if (body !== undefined) {
+    init.headers = { ...init.headers, "Content-Type": "application/json" };
+    init.body = JSON.stringify(body);
+  }
+  let res: Response;
+  try {
+    res = await fetch(path, init);
+  } catch (e) {
+    if (signal?.aborted) throw e;
+    throw new Problem(0, "unreachable", "the server does not answer; trying again");
+  }
+  const text = await res.text();
+  let parsed: unknown = null;
+  try {
+    parsed = text === "" ? null : JSON.parse(text);
+  } catch {
+    throw new Problem(res.status, "malformed", `the server's answer to ${method} ${path} is no JSON`);
+  }
+  if (!res.ok) {
+    const p = (parsed ?? {}) as { code?: string; detail?: string; title?: string };
+    throw new Problem(res.status, p.code ?? "internal", p.detail ?? p.title ?? `status ${res.status}`, parsed);
+  }
+  return parsed as T;
+}
+
+export const get = <T>(path: string, signal?: AbortSignal): Promise<T> => ask<T>("GET", path, undefined, signal);
+export const post = <T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> => ask<T>("POST", path, body, signal);
+export const del = <T>(path: string): Promise<T> => ask<T>("DELETE", path, undefined);
+
+export const runPath = (id: string | number, part = ""): string => `/api/v1/runs/${encodeURIComponent(String(id))}${part}`;
+
+/** StepEvent is a filed event of a step (docs/protocol.md). */
+export interface StepEvent {
+  attempt: number;
+  seq: number;
+  time: string;
+  type: string;
+  metrics?: MetricsEvent;
+  validation?: Validation;
+}
+
+export interface MetricsEvent {
+  epoch: number;
+  global_step: number;
+  split: string;
+  values: Record<string, Num>;
+}
