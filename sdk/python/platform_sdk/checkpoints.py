@@ -12,6 +12,7 @@ import hashlib
 import os
 import random
 import re
+import shutil
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -101,6 +102,21 @@ def atomic_save(value: Any, path: str | Path) -> Path:
         os.fsync(folder)
     finally:
         os.close(folder)
+    return path
+
+
+def link(source: str | Path, path: str | Path) -> Path:
+    """Gives a checkpoint another name (``latest``, ``best``) without writing it
+    again: a hard link, or a copy where the file system has none; renamed into
+    place, so that a crash leaves the old file or the new one."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        shutil.copyfile(source, temporary)
+    os.replace(temporary, path)
     return path
 
 

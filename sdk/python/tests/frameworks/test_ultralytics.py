@@ -1,0 +1,290 @@
+"""The ultralytics adapter over ultralytics itself: two real epochs, every setting read back, exact resume, no network."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("ultralytics", reason="ultralytics is not installed")
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from conftest import CLASSES, real_data  # noqa: E402
+from platform_sdk import DatasetConfig, ModelConfig, TrainingConfig, TrainingLogger  # noqa: E402
+from platform_sdk.adapters.ultralytics import UltralyticsAdapter, get_models  # noqa: E402
+from platform_sdk.adapters.yolo_settings import schema  # noqa: E402
+from platform_sdk.events import Spool  # noqa: E402
+from platform_sdk.reader import nest  # noqa: E402
+
+SDK = Path(__file__).parents[2]
+MODELS = {"object_detection": "yolov8n", "instance_segmentation": "yolov8n-seg", "pose_estimation": "yolov8n-pose",
+          "image_classification": "yolov8n-cls"}
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Any look-up of a name or connection fails the test."""
+    asked = []
+
+    def refuse(*args, **_kwargs):
+        asked.append(args)
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    yield
+    assert asked == []
+
+
+@pytest.fixture
+def index(request, boxes_index, labels_index):
+    return lambda task: labels_index if task == "image_classification" else boxes_index
+
+
+def make(index, out, task="object_detection", config=None, logger=None, epochs=2, batch_size=4, name=None, **model):
+    return UltralyticsAdapter(
+        ModelConfig(framework="ultralytics", task_type=task, model_name=name or MODELS[task], image_size=64, pretrained=False, **model),
+        DatasetConfig(dataset_path=str(index.parent), index_path=str(index)),
+        TrainingConfig(epochs=epochs, batch_size=batch_size, learning_rate=1e-3, seed=3,
+                       monitor="accuracy" if task == "image_classification" else "map", advanced_config=nest(config or {})),
+        str(out), 1, logger=logger)
+
+
+def test_models_have_configurations():
+    import ultralytics
+
+    folder = Path(ultralytics.__file__).parent / "cfg" / "models"
+    for model in get_models():
+        name = model["model_name"]
+        base, _, suffix = name.partition("-")
+        assert list(folder.rglob(base[:-1] + ("-" + suffix if suffix else "") + ".yaml")) or list(folder.rglob(f"{name}.yaml")), name
+    assert {m["license"] for m in get_models()} == {"AGPL-3.0"}
+    assert get_models("semantic_segmentation") == []
+
+
+@pytest.mark.parametrize("task", MODELS)
+def test_two_epochs(tmp_path, index, task):
+    spool = Spool(tmp_path, 1)
+    adapter = make(index(task), tmp_path / "out", task, logger=TrainingLogger(sink=spool))
+    results = adapter.train()
+    assert [r.epoch for r in results] == [0, 1]
+    assert results[0].train_loss != results[1].train_loss and results[1].val_loss > 0
+    events = [json.loads(line) for line in spool.path.read_text().splitlines()]
+    validation = [e["validation"] for e in events if e["type"] == "validation"]
+    assert [v["epoch"] for v in validation] == [1, 2]
+    assert sorted(validation[0]["per_class_metrics"]) == CLASSES
+    n = len(CLASSES) + (task != "image_classification")
+    assert np.array(validation[0]["confusion_matrix"]).shape == (n, n) and len(validation[0]["classes"]) == n
+    truths = [sum(row) for row in validation[0]["confusion_matrix"][:3]]
+    assert truths == [validation[0]["per_class_metrics"][c]["support"] for c in CLASSES] and min(truths) > 0
+    assert {e["checkpoint"]["name"] for e in events if e["type"] == "checkpoint"} == {"epoch_1", "epoch_2", "latest", "best"}
+    # A checkpoint measures what the training measured of it, and its export computes what it computes.
+    again = make(index(task), tmp_path / "again", task).evaluate(str(tmp_path / "out/checkpoints/epoch_1.pth"), "val")
+    assert again["metrics"] == pytest.approx({k: v for k, v in results[1].metrics.items() if k != "learning_rate"} | {"loss": results[1].val_loss}, abs=1e-6)
+    about = adapter.export_onnx(str(tmp_path / "out/checkpoints/epoch_1.pth"), str(tmp_path / "m.onnx"))
+    check_parity(tmp_path / "m.onnx", *about["parity"])
+
+
+def check_parity(path, images, expected):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    got = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    assert len(got) == len(expected)
+    for a, b in zip(got, expected):
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-3, atol=1e-3)
+
+
+def built(index, out, task, config, **more):
+    """The adapter with everything made, before the first step."""
+    adapter = make(index, out, task, config, **more)
+    adapter.prepare_dataset()
+    adapter.prepare_model()
+    adapter.trainer._setup_train()
+    return adapter
+
+
+# A value other than the base's for each setting, and what it needs beside it.
+CHANGES = {
+    "optimizer.type": "sgd", "optimizer.learning_rate": 0.0123, "optimizer.weight_decay": 0.03, "optimizer.momentum": 0.5,
+    "scheduler.type": "linear", "scheduler.eta_min": 2e-4, "scheduler.warmup_epochs": 1.0, "scheduler.warmup_momentum": 0.3,
+    "scheduler.warmup_bias_lr": 0.05, "augmentation.hsv_h": 0.1, "augmentation.hsv_s": 0.2, "augmentation.hsv_v": 0.1,
+    "augmentation.scale": 0.3, "augmentation.flipud": 0.25, "augmentation.fliplr": 0.75, "nominal_batch_size": 8,
+    "early_stopping.patience": 4, "single_class": True, "augmentation.policy": "augmix", "augmentation.erasing": 0.35, "dropout": 0.2,
+    "augmentation.rotation": 15.0, "augmentation.translate": 0.3, "augmentation.shear": 5.0, "augmentation.perspective": 0.0005,
+    "augmentation.bgr": 0.5, "augmentation.mosaic": 0.5, "augmentation.close_mosaic": 1, "augmentation.mixup": 0.4, "augmentation.cutmix": 0.3,
+    "augmentation.multi_scale": 0.5, "loss.box": 3.0, "loss.cls": 1.5, "loss.dfl": 0.7, "loss.class_weight_power": 0.5, "validation.iou": 0.4,
+    "validation.max_detections": 77, "augmentation.copy_paste": 0.6, "augmentation.copy_paste_mode": "mixup", "mask.overlap": False,
+    "mask.ratio": 2, "loss.pose": 6.0, "loss.kobj": 2.0,
+}
+BASE = {"augmentation.close_mosaic": 0}
+
+
+def fields():
+    """Every setting with the first task that has it; detection has most."""
+    seen = {}
+    for task in MODELS:
+        for field in schema(task).fields:
+            seen.setdefault(field.name, task)
+    return [(name, task) for name, task in seen.items() if name != "mixed_precision"]
+
+
+@pytest.fixture(scope="module")
+def base_values():
+    return {}
+
+
+@pytest.mark.parametrize("name,task", fields(), ids=lambda v: str(v))
+def test_every_setting_is_applied(tmp_path, index, base_values, name, task):
+    """A changed value stands in the optimizer, schedule, transforms, loss or stopper that the framework built."""
+    if task not in base_values:
+        base_values[task] = built(index(task), tmp_path / "a", task, BASE).applied_config()
+    value = CHANGES[name]
+    got = built(index(task), tmp_path / "b", task, BASE | {name: value}).applied_config()
+    assert got[name] == pytest.approx(value, rel=1e-9) if not isinstance(value, (str, bool)) else got[name] == value
+    assert not same(got[name], base_values[task].get(name))
+    known = {f.name for f in schema(task).fields}
+    # Nothing else moved. (A policy takes the place of the colours.)
+    moved = {k for k in got if not same(got[k], base_values[task].get(k))} & known
+    assert moved <= {name, *(n for n in known if n.startswith("augmentation.hsv_") and name == "augmentation.policy")}
+
+
+def same(a, b):
+    return a == pytest.approx(b, rel=1e-9) if isinstance(a, float) and isinstance(b, float) else a == b
+
+
+@pytest.mark.parametrize("task", MODELS)
+def test_every_active_setting_is_told(tmp_path, index, task):
+    got = built(index(task), tmp_path, task, {}).applied_config()
+    assert {f.name for f in schema(task).fields} <= set(got)
+    assert got["optimizer.learning_rate"] == 1e-3 and got["seed"] == 3
+    for field in schema(task).fields:
+        if field.name not in ("optimizer.learning_rate",):
+            assert got[field.name] == pytest.approx(field.default) if not isinstance(field.default, str) else got[field.name] == field.default, field.name
+
+
+def test_learning_rate_counts_under_every_optimizer(tmp_path, index):
+    options = next(f for f in schema("object_detection").fields if f.name == "optimizer.type").options
+    assert "auto" not in [o["value"] for o in options]
+    for option in options:
+        got = built(index("object_detection"), tmp_path, "object_detection",
+                    {"optimizer.type": option["value"], "optimizer.learning_rate": 0.00321}).applied_config()
+        assert (got["optimizer.type"], got["optimizer.learning_rate"]) == (option["value"], 0.00321)
+
+
+WILD = {"augmentation.close_mosaic": 1, "augmentation.mixup": 0.5, "scheduler.warmup_epochs": 1.5, "nominal_batch_size": 8, "optimizer.type": "sgd"}
+
+
+def test_resume_is_exact(tmp_path, index, boxes_index):
+    """Across an open accumulation window, warm-up and the close of mosaic."""
+    whole = make(boxes_index, tmp_path / "whole", config=WILD, epochs=3, batch_size=5)
+    expected = whole.train()
+    for after in (1, 2):
+        second = make(boxes_index, tmp_path / f"resumed{after}", config=WILD, epochs=3, batch_size=5)
+        got = second.train(after, str(tmp_path / f"whole/checkpoints/epoch_{after - 1}.pth"), True)
+        assert got == expected[after:]
+        for name, value in second.trainer.ema.ema.state_dict().items():
+            assert torch.equal(value, whole.trainer.ema.ema.state_dict()[name]), name
+
+
+def test_resume_of_another_head_is_exact(tmp_path, boxes_index):
+    """yolo26 weighs its two heads by the epoch."""
+    whole = make(boxes_index, tmp_path / "whole", name="yolo26n")
+    expected = whole.train()
+    second = make(boxes_index, tmp_path / "second", name="yolo26n")
+    assert second.train(1, str(tmp_path / "whole/checkpoints/epoch_0.pth"), True) == expected[1:]
+
+
+def test_weights_and_freeze(tmp_path, boxes_index):
+    first = make(boxes_index, tmp_path / "first", epochs=1)
+    first.train()
+    best = str(tmp_path / "first/checkpoints/best.pth")
+    second = built(boxes_index, tmp_path / "second", "object_detection", {}, weights=best, freeze=["model.0.*"])
+    second.trainer.run_callbacks("on_pretrain_routine_end")
+    state = torch.load(best, weights_only=True)["ema_state_dict"]
+    model = second.trainer.model
+    assert torch.equal(model.state_dict()["model.1.conv.weight"], state["model.1.conv.weight"])
+    assert [n for n, p in model.named_parameters() if not p.requires_grad and "dfl" not in n] == ["model.0.conv.weight", "model.0.bn.weight", "model.0.bn.bias"]
+    with pytest.raises(Exception, match="does not fit the model"):
+        built(boxes_index, tmp_path / "third", "object_detection", {}, name="yolov8s", weights=best)
+
+
+@pytest.mark.parametrize("change,message", [
+    ({"name": "yolov8q"}, "has no model 'yolov8q'"), ({"task": "pose_estimation", "name": "yolov8n"}, "has no model 'yolov8n' for pose_estimation")])
+def test_bad_models_are_named(tmp_path, boxes_index, change, message):
+    with pytest.raises(Exception, match=message):
+        make(boxes_index, tmp_path, **change).train()
+
+
+def test_images_without_boxes_are_refused(tmp_path, labels_index):
+    with pytest.raises(Exception, match="not for detection"):
+        make(labels_index, tmp_path).train()
+
+
+def step_task(folder, index, attempt, resume, **train):
+    attempt_dir = folder / "run" / "attempts" / str(attempt)
+    attempt_dir.mkdir(parents=True)
+    task = {"v": 1, "pipeline": "p", "address": "train.a", "run_id": "r", "job_id": 1, "attempt": attempt, "kind": "train", "adapter": "ultralytics",
+            "task": "object_detection", "run_dir": str(folder / "run"), "attempt_dir": str(attempt_dir), "resume": resume,
+            "model": {"name": "yolov8n", "image_size": 64},
+            "dataset": {"name": "d", "format": "coco", "path": str(index.parent), "classes": CLASSES, "index_path": str(index)},
+            "train": {"epochs": 4, "batch_size": 4, "learning_rate": 0.001, "seed": 3, "device": "cpu", "num_workers": 0, "monitor": "map",
+                      "mode": "max", "config": {"augmentation.mosaic": 0.5}, "written": ["augmentation.mosaic"], "checkpoint": {}, **train}}
+    (attempt_dir / "task.json").write_text(json.dumps(task))
+    return attempt_dir
+
+
+def run_step(folder, kill_after=None):
+    process = subprocess.Popen([sys.executable, "-m", "platform_sdk.step", str(folder / "task.json"), "--adapter", "platform_sdk.adapters.ultralytics"],
+                               env={**os.environ, "PYTHONPATH": str(SDK)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    spool = folder / "events.ndjson"
+    if kill_after:
+        deadline = time.time() + 400
+        while time.time() < deadline and process.poll() is None and not (spool.exists() and kill_after in spool.read_text()):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    process.wait(400)
+    return [json.loads(line) for line in spool.read_text().splitlines() if line.endswith("}")]
+
+
+def losses(events):
+    return {(e["metrics"]["epoch"], e["metrics"]["split"]): e["metrics"]["values"]["loss"] for e in events if e["type"] == "metrics"}
+
+
+def test_kill_and_resume_under_the_protocol(tmp_path, boxes_index):
+    whole = losses(run_step(step_task(tmp_path / "whole", boxes_index, 1, False)))
+    assert len(whole) == 8
+    first = run_step(step_task(tmp_path / "parts", boxes_index, 1, False), kill_after='"name": "epoch_2"')
+    second = run_step(step_task(tmp_path / "parts", boxes_index, 2, True))
+    resumed = next(e["resumed"] for e in second if e["type"] == "resumed")
+    assert resumed["epoch"] >= 2
+    kept = {k: v for k, v in losses(first).items() if k[0] <= resumed["epoch"]}
+    assert kept | losses(second) == whole
+    applied = next(e["config_applied"] for e in second if e["type"] == "config_applied")
+    assert applied["proof"] == "objects" and applied["values"]["augmentation.mosaic"] == 0.5
+    assert second[-1]["result"]["state"] == "completed"
+
+
+def test_bccd(tmp_path, tmp_path_factory):
+    """Two epochs on real photographs, a few of them."""
+    root = real_data("bccd", tmp_path_factory)
+    splits, classes = {}, []
+    for split, n in (("train", 24), ("val", 8)):
+        coco = json.loads((root / "coco" / f"{split}.json").read_text())
+        classes = [c["name"] for c in sorted(coco["categories"], key=lambda c: c["id"])]
+        label = {c["id"]: i for i, c in enumerate(sorted(coco["categories"], key=lambda c: c["id"]))}
+        files = {p.name: p for p in root.rglob("*.jpg")}
+        splits[split] = [{"p": str(files[Path(i["file_name"]).name]), "l": 0, "w": i["width"], "h": i["height"],
+                          "b": [{"l": label[a["category_id"]], "x": a["bbox"]} for a in coco["annotations"] if a["image_id"] == i["id"]]}
+                         for i in coco["images"][:n]]
+    index = tmp_path / "dataset.json"
+    index.write_text(json.dumps({"name": "bccd", "classes": classes, "splits": splits}))
+    first, second = make(index, tmp_path / "out").train()
+    assert second.train_loss != first.train_loss and second.val_loss > 0
