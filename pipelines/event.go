@@ -136,5 +136,6 @@ type StepResult struct {
 	Best        *Checkpoint                   `json:"best,omitempty"`
 	Latest      *Checkpoint                   `json:"latest,omitempty"`
 	Artifacts   []Artifact                    `json:"artifacts,omitempty"`
+	Outputs     map[string]string             `json:"outputs,omitempty"`    // of a step block: name -> path
 	StoppedBy   string                        `json:"stopped_by,omitempty"` // early_stopping, …
 }

@@ -25,6 +25,7 @@ type Task struct {
 	Train    *TaskTrain    `json:"train,omitempty"`
 	Evaluate *EvaluateSpec `json:"evaluate,omitempty"`
 	Export   *ExportSpec   `json:"export,omitempty"`
+	Command  *CommandSpec  `json:"command,omitempty"` // of a step block
 
 	// Resume asks this attempt to go on from the newest readable checkpoint in
 	// RunDir/checkpoints (an earlier attempt of the same run).

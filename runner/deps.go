@@ -32,6 +32,8 @@ type Job struct {
 	Secrets map[string]pipelines.Secret // environment that is never stored
 	Timeout time.Duration               // of this attempt; 0 = none
 	Grace   time.Duration               // between SIGTERM and SIGKILL
+	GPUs    []int                       // devices leased for a step in a container
+	Images  map[string]string           // pinned container images: reference as written -> with its digest
 }
 
 // Sink takes events as they come home, in order within an attempt. It is
@@ -47,6 +49,9 @@ type Exit struct {
 	// Unseen: the process is gone without a result, and nobody saw how it
 	// ended, because who started it was gone before.
 	Unseen bool
+	// Images are the container images that were used: reference as written ->
+	// with its digest.
+	Images map[string]string
 }
 
 // Liveness is what is known of an attempt's process.

@@ -28,6 +28,9 @@ type Harness struct {
 	Root func(t *testing.T) string
 	// Slow is the time within which a step starts or stops; 0 = 10 s.
 	Slow time.Duration
+	// Timeout is what the step gets that runs out of it, starting included;
+	// 0 = 1 s.
+	Timeout time.Duration
 }
 
 // Run runs the suite.
@@ -37,6 +40,9 @@ func Run(t *testing.T, h Harness) {
 	}
 	if h.Slow == 0 {
 		h.Slow = 10 * time.Second
+	}
+	if h.Timeout == 0 {
+		h.Timeout = time.Second
 	}
 	tests := []struct {
 		name string

@@ -169,10 +169,10 @@ func testCancelStubborn(t *testing.T, h Harness) {
 
 func testTimeout(t *testing.T, h Harness) {
 	job := newJob(t, h, "say:up", "sleep:1m", "done")
-	job.Timeout = time.Second
+	job.Timeout = h.Timeout
 	began := time.Now()
 	c, exit := h.run(t, job)
-	if exit.Cause != pipelines.CauseTimeout || !strings.Contains(exit.Message, "1s") || time.Since(began) > 2*h.Slow {
+	if exit.Cause != pipelines.CauseTimeout || !strings.Contains(exit.Message, h.Timeout.String()) || time.Since(began) > h.Timeout+2*h.Slow {
 		t.Errorf("exit %+v after %s", exit, time.Since(began))
 	}
 	if !slices.Contains(c.texts(), "stopping") {

@@ -1,0 +1,144 @@
+package dagger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"maps"
+	"slices"
+
+	sdk "dagger.io/dagger"
+
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/spool"
+)
+
+// Folders of a step block in its container.
+const (
+	inputsDir  = "/inputs"
+	outputsDir = "/outputs"
+)
+
+// command runs a step block: no relay, no socket, no attempt number, so that
+// the engine may answer an unchanged one from its cache.
+func (d *driver) command(ctx context.Context, b *builder) (int, error) {
+	w, err := spool.NewWriter(d.spec.AttemptDir, d.spec.Attempt)
+	if err != nil {
+		return 0, err
+	}
+	defer w.Close()
+	base, err := b.base(ctx, d.spec.Image, d.spec.Pinned)
+	if err != nil {
+		return 0, err
+	}
+	if err := writeJSON(filepath.Join(d.spec.AttemptDir, noteFile), note{Images: b.images}); err != nil {
+		return 0, err
+	}
+	c, err := b.command(base).Sync(ctx)
+	if err != nil {
+		return 0, err
+	}
+	code, err := c.ExitCode(ctx)
+	if err != nil {
+		return 0, err
+	}
+	said, err := c.CombinedOutput(ctx)
+	if err != nil {
+		return 0, err
+	}
+	fmt.Print(said)
+	if code != 0 {
+		return code, nil
+	}
+	if err := d.takeOutputs(ctx, c); err != nil {
+		var missing *missingOutput
+		if !errors.As(err, &missing) {
+			return 0, err
+		}
+		return spool.ExitFailed, w.Emit(pipelines.Event{Result: &pipelines.StepResult{
+			State: pipelines.StatusFailed, Cause: pipelines.CauseUser, Error: missing.Error()}})
+	}
+	return 0, w.Emit(pipelines.Event{Result: &pipelines.StepResult{State: pipelines.StatusCompleted, Outputs: d.spec.Command.Outputs}})
+}
+
+// command is the container of a step block.
+func (b *builder) command(c *sdk.Container) *sdk.Container {
+	s := b.spec
+	for _, name := range slices.Sorted(maps.Keys(s.Command.Inputs)) {
+		at, from := inputsDir+"/"+name, s.Command.Inputs[name]
+		if info, err := os.Stat(from); err == nil && !info.IsDir() {
+			c = c.WithMountedFile(at, b.client.Host().File(from))
+		} else {
+			c = c.WithMountedDirectory(at, b.client.Host().Directory(from), sdk.ContainerWithMountedDirectoryOpts{ReadOnly: true})
+		}
+	}
+	c = c.WithDirectory(outputsDir, b.client.Directory(), sdk.ContainerWithDirectoryOpts{Owner: s.User})
+	c = b.withEnvironment(c)
+	if len(s.GPUs) > 0 {
+		c = c.ExperimentalWithGPU(s.GPUs)
+	}
+	return c.WithUser(s.User).WithExec(s.Command.Command, sdk.ContainerWithExecOpts{Expect: sdk.ReturnTypeAny})
+}
+
+// missingOutput is an output that a step declares and did not write.
+type missingOutput struct{ name string }
+
+func (e *missingOutput) Error() string {
+	return fmt.Sprintf("the command ended well and wrote nothing to %s/%s, which the step's outputs declare", outputsDir, e.name)
+}
+
+// takeOutputs puts what the step wrote where its block says.
+func (d *driver) takeOutputs(ctx context.Context, c *sdk.Container) error {
+	if len(d.spec.Command.Outputs) == 0 {
+		return nil
+	}
+	entries, err := c.Directory(outputsDir).Entries(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.spec.Command.Outputs)) {
+		at, to := outputsDir+"/"+name, d.spec.Command.Outputs[name]
+		tmp := filepath.Join(filepath.Dir(to), ".incoming-"+filepath.Base(to))
+		if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(filepath.Dir(to), 0o755)); err != nil {
+			return err
+		}
+		switch {
+		case slices.Contains(entries, name+"/"):
+			_, err = c.Directory(at).Export(ctx, tmp)
+			if err == nil {
+				err = os.Chmod(tmp, 0o755)
+			}
+		case slices.ContainsFunc(entries, func(e string) bool { return strings.TrimSuffix(e, "/") == name }):
+			_, err = c.File(at).Export(ctx, tmp)
+		default:
+			return &missingOutput{name}
+		}
+		if err == nil {
+			err = replace(tmp, to)
+		}
+		if err != nil {
+			return fmt.Errorf("take output %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// replace puts a new file or folder in the place of an old one.
+func replace(from, to string) error {
+	old := to + ".old"
+	if err := os.RemoveAll(old); err != nil {
+		return err
+	}
+	if err := os.Rename(to, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return os.RemoveAll(old)
+}

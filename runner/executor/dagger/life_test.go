@@ -1,0 +1,289 @@
+package dagger_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/spool"
+	"github.com/trainwright/trainwright/runner/executor/dagger"
+)
+
+// trainer is a step that keeps checkpoints: it goes on from the newest, writes
+// three more, keeps two, and waits after the second.
+func trainer(ctx context.Context, task pipelines.Task, emit func(pipelines.Event) error) error {
+	dir := filepath.Join(task.RunDir, "checkpoints")
+	epoch := 0
+	if b, err := os.ReadFile(filepath.Join(dir, "latest", "state.json")); err == nil {
+		if err := json.Unmarshal(b, &epoch); err != nil {
+			return err
+		}
+		if err := emit(pipelines.Event{Resumed: &pipelines.Resumed{Checkpoint: "latest", Epoch: epoch}}); err != nil {
+			return err
+		}
+	}
+	name := func(n int) string { return "epoch_" + string(rune('0'+n)) }
+	for i := 0; i < 3; i++ {
+		epoch++
+		if err := emit(pipelines.Event{Metrics: &pipelines.Metrics{Epoch: epoch, Split: "train"}}); err != nil {
+			return err
+		}
+		b, _ := json.Marshal(epoch)
+		p := filepath.Join(dir, name(epoch))
+		if err := os.MkdirAll(filepath.Join(p, "deep"), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(p, "state.json"), b, 0o644); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(p, "deep", "weights"), make([]byte, 1<<20), 0o644); err != nil {
+			return err
+		}
+		_ = os.Remove(filepath.Join(dir, "latest"))
+		if err := os.Symlink(name(epoch), filepath.Join(dir, "latest")); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(filepath.Join(dir, name(epoch-2))); err != nil {
+			return err
+		}
+		if err := emit(pipelines.Event{Checkpoint: &pipelines.Checkpoint{Name: name(epoch), Path: p, Epoch: epoch}}); err != nil {
+			return err
+		}
+		if epoch == 2 {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(2 * time.Minute):
+			}
+		}
+	}
+	art := filepath.Join(task.RunDir, "artifacts", "model.onnx")
+	if err := os.MkdirAll(filepath.Dir(art), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(art, []byte("a model"), 0o644); err != nil {
+		return err
+	}
+	return emit(pipelines.Event{Result: &pipelines.StepResult{State: pipelines.StatusCompleted,
+		Artifacts: []pipelines.Artifact{{Name: "model.onnx", Path: art}}}})
+}
+
+// TestCheckpointsLeaveTheContainer: a checkpoint is on this machine before its
+// event is; when the client is killed, and even when the engine forgot its
+// volumes, the next attempt goes on from it.
+func TestCheckpointsLeaveTheContainer(t *testing.T) {
+	for _, volumes := range []string{"kept", "lost"} {
+		t.Run(volumes, func(t *testing.T) {
+			start(t)
+			root := t.TempDir()
+			x := newExecutor(t, dagger.Config{})
+			job := newJob(t, root, "1", executable(t), "trainer")
+			checkpoints := filepath.Join(job.Task.RunDir, "checkpoints")
+			second := make(chan struct{})
+			done := make(chan error, 1)
+			go func() {
+				exit, err := x.Run(context.Background(), job, func(_ context.Context, events []pipelines.Event) error {
+					for _, e := range events {
+						if e.Checkpoint == nil {
+							continue
+						}
+						if b, err := os.ReadFile(filepath.Join(e.Checkpoint.Path, "state.json")); err != nil || len(b) == 0 {
+							t.Errorf("%s is told of and not home: %v", e.Checkpoint.Name, err)
+						}
+						if e.Checkpoint.Epoch == 2 {
+							close(second)
+						}
+					}
+					return nil
+				})
+				if exit.Cause != pipelines.CauseInfrastructure {
+					t.Errorf("killed client: exit %+v", exit)
+				}
+				done <- err
+			}()
+			select {
+			case <-second:
+			case <-time.After(time.Minute):
+				t.Fatal("no second checkpoint")
+			}
+			if target, err := os.Readlink(filepath.Join(checkpoints, "latest")); err != nil || target != "epoch_2" {
+				t.Errorf("latest is %q, %v", target, err)
+			}
+			killClient(t, job.Task.AttemptDir)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			if volumes == "lost" {
+				start(t)
+			}
+			var resumed []int
+			again := newJob(t, root, "2", executable(t), "trainer")
+			exit, err := x.Run(context.Background(), again, func(_ context.Context, events []pipelines.Event) error {
+				for _, e := range events {
+					if e.Resumed != nil {
+						resumed = append(resumed, e.Resumed.Epoch)
+					}
+				}
+				return nil
+			})
+			if err != nil || exit.Code != 0 || exit.Message != "" {
+				t.Fatalf("second attempt: %+v, %v", exit, err)
+			}
+			if !slices.Equal(resumed, []int{2}) {
+				t.Errorf("resumed from %v", resumed)
+			}
+			list, err := os.ReadDir(checkpoints)
+			var names []string
+			for _, d := range list {
+				names = append(names, d.Name())
+			}
+			if want := []string{"epoch_4", "epoch_5", "latest"}; err != nil || !slices.Equal(names, want) {
+				t.Errorf("checkpoints %v, %v; want %v", names, err, want)
+			}
+			if b, err := os.ReadFile(filepath.Join(again.Task.RunDir, "artifacts", "model.onnx")); string(b) != "a model" {
+				t.Errorf("artifact: %q, %v", b, err)
+			}
+		})
+	}
+}
+
+// killClient kills the client of an attempt as a machine out of memory would.
+func killClient(t *testing.T, dir string) {
+	t.Helper()
+	var record struct{ Process struct{ PID int } }
+	b, err := os.ReadFile(filepath.Join(dir, "process.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &record)
+	}
+	if err == nil {
+		err = syscall.Kill(record.Process.PID, syscall.SIGKILL)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCommand: a step block's outputs come home, and an unchanged one is
+// answered from the engine's cache.
+func TestCommand(t *testing.T) {
+	engine := start(t)
+	root := t.TempDir()
+	input := writeFile(t, filepath.Join(root, "raw", "a.txt"), "one")
+	run := func(attempt string, command ...string) (*pipelines.StepResult, string, string) {
+		job := newJob(t, root, attempt)
+		job.Task.Kind = pipelines.KindStep
+		job.Task.Command = &pipelines.CommandSpec{Image: "debian:12-slim", Command: command,
+			Inputs:  map[string]string{"raw": filepath.Dir(input)},
+			Outputs: map[string]string{"clean": filepath.Join(root, "clean"), "count": filepath.Join(root, "count.txt")}}
+		var result *pipelines.StepResult
+		exit, err := newExecutor(t, dagger.Config{}).Run(context.Background(), job, func(_ context.Context, events []pipelines.Event) error {
+			for _, e := range events {
+				if e.Result != nil {
+					result = e.Result
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if exit.Images["debian:12-slim"] == "" {
+			t.Errorf("no digest of the image: %+v", exit)
+		}
+		log, err := os.ReadFile(filepath.Join(job.Task.AttemptDir, spool.LogFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result, exit.Message, string(log)
+	}
+	good := []string{"sh", "-c", "echo working; mkdir /outputs/clean; cp /inputs/raw/* /outputs/clean; ls /inputs/raw | wc -l > /outputs/count"}
+	for i, want := range []int{1, 1} { // the second is the same
+		result, message, log := run(string(rune('1'+i)), good...)
+		if result == nil || result.State != pipelines.StatusCompleted || result.Outputs["clean"] != filepath.Join(root, "clean") {
+			t.Fatalf("result %+v, %s", result, message)
+		}
+		if b, err := os.ReadFile(filepath.Join(root, "clean", "a.txt")); string(b) != "one" {
+			t.Errorf("output: %q, %v", b, err)
+		}
+		if b, _ := os.ReadFile(filepath.Join(root, "count.txt")); strings.TrimSpace(string(b)) != "1" {
+			t.Errorf("count: %q", b)
+		}
+		if !strings.Contains(log, "working") {
+			t.Errorf("log: %q", log)
+		}
+		if engine.Ran() != want {
+			t.Errorf("%d commands ran, want %d", engine.Ran(), want)
+		}
+		if err := os.RemoveAll(filepath.Join(root, "clean")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeFile(t, input, "two")
+	if run("3", good...); engine.Ran() != 2 {
+		t.Errorf("a changed input: %d commands ran", engine.Ran())
+	}
+	if result, message, _ := run("4", "sh", "-c", "echo no luck; exit 3"); result != nil || !strings.Contains(message, "no luck") {
+		t.Errorf("a failed command: %+v, %q", result, message)
+	}
+	if result, _, _ := run("5", "true"); result == nil || result.State != pipelines.StatusFailed || !strings.Contains(result.Error, "/outputs/clean") {
+		t.Errorf("outputs not written: %+v", result)
+	}
+}
+
+// TestTrouble: what is wrong with engine, image and devices is told, with what to do.
+func TestTrouble(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		break_ func(t *testing.T)
+		config dagger.Config
+		gpus   []int
+		want   []string
+	}{
+		{"no program", func(t *testing.T) { unset(t, dagger.EnvSessionPort); t.Setenv("PATH", "/nowhere") }, dagger.Config{}, nil,
+			[]string{"no dagger program", "install Dagger " + dagger.Version}},
+		{"dead program", func(t *testing.T) { unset(t, dagger.EnvSessionPort); t.Setenv(dagger.EnvCLI, "/bin/false") }, dagger.Config{}, nil,
+			[]string{"/bin/false reached no Dagger engine"}},
+		{"old engine", nil, dagger.Config{Image: "v0.19.11"}, nil, []string{"engine is v0.19.11", dagger.Version}},
+		{"no image", nil, dagger.Config{Image: "nowhere/nothing:1"}, nil, []string{"nowhere/nothing:1", "Check its name"}},
+		{"no GPUs", nil, dagger.Config{}, []int{0}, []string{"NVIDIA Container Toolkit"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			engine := start(t)
+			if c.name == "old engine" {
+				engine.Version = c.config.Image
+			}
+			job := newJob(t, t.TempDir(), "1", executable(t), "executortest")
+			job.GPUs = c.gpus
+			if c.break_ != nil {
+				c.break_(t)
+			}
+			exit, err := newExecutor(t, c.config).Run(context.Background(), job, discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(exit.Message, want) {
+					t.Errorf("no %q in %+v", want, exit)
+				}
+			}
+			if exit.Cause != pipelines.CauseConfig && c.name != "dead program" {
+				t.Errorf("cause %q", exit.Cause)
+			}
+		})
+	}
+}
+
+// unset takes a variable out of the environment for a test.
+func unset(t *testing.T, name string) {
+	t.Setenv(name, "")
+	if err := os.Unsetenv(name); err != nil {
+		t.Fatal(err)
+	}
+}
