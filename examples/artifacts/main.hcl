@@ -1,19 +1,30 @@
-# Checkpoints and models in a bucket: a CI machine that is thrown away loses
-# nothing, and the next one goes on where it stopped. The endpoint and the keys
-# come from R2_ENDPOINT, R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY, or from the
-# AWS chain.
+# Checkpoints, models and run records where other machines find them: a CI
+# machine that is thrown away loses nothing, and the next one goes on where it
+# stopped. A shared folder here; a bucket is
+#
+#   artifacts "s3" {
+#     bucket   = "models"
+#     prefix   = "team/vision"
+#     endpoint = env("R2_ENDPOINT")
+#   }
+#
+# with its keys in R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY, or in the AWS chain.
 pipeline "artifacts" {
-  description = "Glyphs with their checkpoints in a bucket"
+  description = "Glyphs whose checkpoints other machines can go on from"
 }
 
-artifacts "s3" {
-  bucket = "models"
-  prefix = "team/vision"
+artifacts "dir" {
+  path = "../../demo/archive"
+}
+
+variable "data" {
+  type    = string
+  default = "../../demo/data"
 }
 
 dataset "glyphs" {
   format = "imagefolder"
-  path   = "../../demo/data"
+  path   = var.data
 }
 
 model "convnet" {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/durable"
@@ -24,30 +25,51 @@ import (
 const temporary = ".incoming-"
 
 // Blobs is a folder that keeps blobs. Nothing outside it is ever touched, also
-// not through symbolic links.
+// not through symbolic links. The first Put makes the folder.
 type Blobs struct {
-	root *os.Root
 	path string
+	mu   sync.Mutex
+	root *os.Root // nil as long as the folder is not there
 }
 
-// Open makes the folder if it is not there.
+// Open names the folder; it need not be there yet.
 func Open(folder string) (*Blobs, error) {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return nil, fmt.Errorf("the folder for artifacts cannot be made: %w", err)
-	}
 	abs, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(abs)
+	return &Blobs{path: abs}, nil
+}
+
+// open returns the folder, or an error that wraps fs.ErrNotExist.
+func (b *Blobs) open(create bool) (*os.Root, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.root != nil {
+		return b.root, nil
+	}
+	if create {
+		if err := os.MkdirAll(b.path, 0o755); err != nil {
+			return nil, fmt.Errorf("the folder for artifacts cannot be made: %w", err)
+		}
+	}
+	root, err := os.OpenRoot(b.path)
 	if err != nil {
 		return nil, fmt.Errorf("the folder for artifacts cannot be used: %w", err)
 	}
-	return &Blobs{root: root, path: abs}, nil
+	b.root = root
+	return root, nil
 }
 
 // Close gives the folder back.
-func (b *Blobs) Close() error { return b.root.Close() }
+func (b *Blobs) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.root == nil {
+		return nil
+	}
+	return b.root.Close()
+}
 
 // URL implements runner.Blobs.
 func (b *Blobs) URL(key string) string { return filepath.Join(b.path, filepath.FromSlash(key)) }
@@ -62,24 +84,28 @@ func (b *Blobs) Put(ctx context.Context, key, file string) error {
 		return err
 	}
 	defer in.Close()
-	if err := b.root.MkdirAll(path.Dir(key), 0o755); err != nil {
+	root, err := b.open(true)
+	if err != nil {
+		return coded(key, err)
+	}
+	if err := root.MkdirAll(path.Dir(key), 0o755); err != nil {
 		return coded(key, err)
 	}
 	name, err := temporaryName(path.Dir(key))
 	if err != nil {
 		return err
 	}
-	out, err := b.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	out, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return coded(key, err)
 	}
 	_, err = io.Copy(out, reader{ctx, in})
 	err = errors.Join(err, out.Sync(), out.Close())
 	if err == nil {
-		err = b.root.Rename(name, key)
+		err = root.Rename(name, key)
 	}
 	if err != nil {
-		_ = b.root.Remove(name)
+		_ = root.Remove(name)
 		return coded(key, err)
 	}
 	return durable.SyncDir(filepath.Join(b.path, filepath.FromSlash(path.Dir(key))))
@@ -90,7 +116,11 @@ func (b *Blobs) Get(ctx context.Context, key, file string) error {
 	if err := runner.CheckBlobKey(key); err != nil {
 		return err
 	}
-	in, err := b.root.Open(key)
+	root, err := b.open(false)
+	if err != nil {
+		return coded(key, err)
+	}
+	in, err := root.Open(key)
 	if err != nil {
 		return coded(key, err)
 	}
@@ -120,8 +150,15 @@ func (b *Blobs) Get(ctx context.Context, key, file string) error {
 // List implements runner.Blobs.
 func (b *Blobs) List(ctx context.Context, prefix string) ([]runner.Blob, error) {
 	start := path.Dir(prefix + "x") // the folder that all such keys lie in
+	root, err := b.open(false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, coded(prefix, err)
+	}
 	var out []runner.Blob
-	err := fs.WalkDir(b.root.FS(), start, func(key string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(root.FS(), start, func(key string, d fs.DirEntry, err error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -152,10 +189,17 @@ func (b *Blobs) Delete(ctx context.Context, keys ...string) error {
 		if err := errors.Join(ctx.Err(), runner.CheckBlobKey(key)); err != nil {
 			return err
 		}
-		if err := b.root.Remove(key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		root, err := b.open(false)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
 			return coded(key, err)
 		}
-		for dir := path.Dir(key); dir != "." && b.root.Remove(dir) == nil; dir = path.Dir(dir) {
+		if err := root.Remove(key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return coded(key, err)
+		}
+		for dir := path.Dir(key); dir != "." && root.Remove(dir) == nil; dir = path.Dir(dir) {
 		}
 	}
 	return nil

@@ -207,6 +207,9 @@ func (b *Blobs) coded(ctx context.Context, key string, err error) error {
 	if errors.As(err, &gone) || errors.As(err, &missing) {
 		return pipelines.Errorf(pipelines.CodeNotFound, "%s is not there: %w", b.URL(key), err)
 	}
+	if strings.Contains(err.Error(), "get credentials") {
+		return pipelines.Errorf(pipelines.CodeInvalid, "there are no credentials for %s: set R2_ENDPOINT, R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY, or what the AWS chain reads (AWS_ACCESS_KEY_ID, AWS_PROFILE, a role): %w", b.URL(key), err)
+	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		if refused[api.ErrorCode()] {
