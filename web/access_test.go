@@ -41,6 +41,7 @@ var rules = map[string]web.Access{
 	"POST /api/v1/pipelines/validate":          web.Ask,
 	"POST /api/v1/pipelines/plan":              web.Write,
 	"POST /api/v1/pipelines/save":              web.Write,
+	"POST /api/v1/pipelines/render":            web.Ask,
 }
 
 // TestAccess asks every route of the OpenAPI document with every kind of

@@ -94,3 +94,58 @@ func (s *Server) savePipeline(_ context.Context, in *saveInput) (*saveOutput, er
 	}
 	return &saveOutput{Body: Saved{Result: found, Directory: in.Body.Directory, Files: files}}, nil
 }
+
+type renderInput struct{ Body submit.Form }
+
+// Rendering is the pipeline that a form stands for, and what is wrong with it.
+type Rendering struct {
+	HCL         string                  `json:"hcl" doc:"the text of main.hcl"`
+	Valid       bool                    `json:"valid"`
+	Pipeline    string                  `json:"pipeline,omitempty"`
+	Diagnostics []submit.FormDiagnostic `json:"diagnostics" nullable:"false"`
+}
+
+// Submission is the rendered pipeline as it would be sent.
+func (r Rendering) Submission() submit.Submission {
+	return submit.Submission{Files: map[string]string{submit.FormFile: r.HCL}}
+}
+
+// problem tells what is wrong with a form by JSON pointers; nil when it is valid.
+func (r Rendering) problem() error {
+	if r.Valid {
+		return nil
+	}
+	p := problem(http.StatusUnprocessableEntity, pipelines.CodeInvalid, "the training has errors; errors say which and where")
+	for _, d := range r.Diagnostics {
+		if d.Severity == "error" {
+			p.Errors = append(p.Errors, ProblemAt{Location: d.Pointer, Message: d.Summary + ": " + d.Detail})
+		}
+	}
+	return p
+}
+
+type renderOutput struct{ Body Rendering }
+
+// renderPipeline answers 200 also for a form that is wrong: it is being filled in.
+func (s *Server) renderPipeline(_ context.Context, in *renderInput) (*renderOutput, error) {
+	r, err := s.render(in.Body)
+	return &renderOutput{Body: r}, err
+}
+
+// render writes a form as HCL and checks it by the rules of the language and
+// the adapter's schema. A handler that goes on with a form refuses a wrong one
+// by its problem, and submits its Submission.
+func (s *Server) render(f submit.Form) (Rendering, error) {
+	text := f.Render(s.cfg.Framework)
+	out := Rendering{HCL: text.HCL}
+	found, err := s.evaluate(submit.Validate, out.Submission())
+	if err != nil {
+		return out, err
+	}
+	out.Pipeline, out.Diagnostics = found.Pipeline, text.Locate(found.Diagnostics)
+	if out.Diagnostics == nil {
+		out.Diagnostics = []submit.FormDiagnostic{}
+	}
+	out.Valid = found.Valid && len(text.Problems) == 0
+	return out, nil
+}

@@ -66,6 +66,7 @@ func (s *Server) register() error {
 	handle(s, stop, s.stopJob)
 
 	handle(s, post("/api/v1/pipelines/validate", Ask, "pipelines", "Check a pipeline's files"), s.validatePipeline)
+	handle(s, post("/api/v1/pipelines/render", Ask, "pipelines", "The HCL that a filled-in form stands for, checked"), s.renderPipeline)
 	handle(s, post("/api/v1/pipelines/plan", Write, "pipelines", "What applying a pipeline would do, and why"), s.planPipeline)
 	handle(s, post("/api/v1/pipelines/save", Write, "pipelines", "Write a valid pipeline under the server's save root"), s.savePipeline)
 

@@ -87,12 +87,20 @@ func literal(v any) (string, error) {
 	case string:
 		return v, nil
 	}
+	return literalJSON(v)
+}
+
+// literalJSON writes a JSON value as HCL: much the same, but text that HCL
+// would take for a template is escaped, and the escapes that it lacks are
+// written as code points.
+func literalJSON(v any) (string, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		return "", err
 	}
-	text := strings.NewReplacer(`\\`, `\\`, "${", "$${", "%{", "%%{", `\b`, `\u0008`, `\f`, `\u000c`).Replace(strings.TrimSpace(b.String()))
-	return text, nil
+	return hclEscapes.Replace(strings.TrimSpace(b.String())), nil
 }
+
+var hclEscapes = strings.NewReplacer(`\\`, `\\`, "${", "$${", "%{", "%%{", `\b`, `\u0008`, `\f`, `\u000c`)
