@@ -141,6 +141,8 @@ type Store interface {
 	AcquireSlot(ctx context.Context, resource string, n int, holder LockHolder) (slot int, ok bool, err error)
 	ReleaseSlot(ctx context.Context, resource string, slot int, lockID string) error
 
+	Tokens
+
 	Close() error
 }
 
@@ -170,7 +172,9 @@ type MetricFilter struct {
 	Name              string
 	Split             string
 	IncludeSuperseded bool
-	MaxPoints         int // 0 = all; otherwise down-sampled per series by LTTB
+	// MaxPoints is the most that a series may have; 0 = all. Longer ones are
+	// down-sampled by LTTB, and keep their lowest and highest points.
+	MaxPoints int
 }
 
 // MetricRow is one value at one moment.

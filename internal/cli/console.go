@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,7 +48,7 @@ func (a *app) knownResults(ctx context.Context, p *pipelines.Pipeline, f storeFl
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(place.path); err != nil {
+	if !place.exists() {
 		return pipelines.Results{}, nil
 	}
 	store, err := place.open(ctx)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/trainwright/trainwright/internal/pgtest"
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/store/sqlite"
 )
@@ -33,6 +34,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"damage":      cmdDamage,
 	"freeport":    cmdFreePort,
 	"httpget":     cmdHTTPGet,
+	"postgres":    cmdPostgres,
 }
 
 // cmdImages is `images DIR COUNT SIZE`: COUNT different PNG files of SIZE x SIZE pixels.
@@ -134,6 +136,20 @@ func cmdNoCanary(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return err
 	}))
+}
+
+// cmdPostgres is `postgres NAME`: a server for this script; the variable NAME is
+// the address of an empty database there.
+func cmdPostgres(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: postgres NAME")
+	}
+	server, err := pgtest.New()
+	ts.Check(err)
+	ts.Defer(server.Close)
+	address, err := server.NewDatabase()
+	ts.Check(err)
+	ts.Setenv(args[0], address)
 }
 
 // cmdForeignLock is `foreignlock STATE PIPELINE ID`: a lock that a process on another host took.

@@ -19,6 +19,7 @@ import (
 	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/internal/cli"
 	"github.com/trainwright/trainwright/internal/golden"
+	"github.com/trainwright/trainwright/internal/pgtest"
 )
 
 // TestMain lets the test binary be the runner: scripts start it as `runner`,
@@ -48,10 +49,13 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Condition: func(cond string) (bool, error) {
-			if cond != "ort" {
-				return false, fmt.Errorf("unknown condition %q", cond)
+			switch cond {
+			case "ort":
+				return library != "", nil
+			case "postgres":
+				return pgtest.Missing() == nil, nil
 			}
-			return library != "", nil
+			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Dir:                 filepath.Join("testdata", "script"),
 		UpdateScripts:       golden.Update(),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/trainwright/trainwright/internal/report"
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner/store/postgres"
 	"github.com/trainwright/trainwright/web"
 )
 
@@ -49,7 +50,8 @@ On 127.0.0.1 reading needs no token; stopping a run always needs the write
 token. Both tokens are made at the first start and shown that once; the state
 folder keeps their hashes. RUNNER_TOKEN (write) and RUNNER_READ_TOKEN, where one
 is set, replace both. An address that other machines reach needs --tls-cert and --tls-key, or
---trusted-proxy; reading needs a token then. With PORT in the environment and
+--trusted-proxy; reading needs a token then. Without --store and RUNNER_STORE,
+a postgres:// address in DATABASE_URL is the store. With PORT in the environment and
 no --addr it serves on 0.0.0.0:PORT behind a proxy that ends TLS, as platforms
 do it.`)
 	f.storeFlags.register(c)
@@ -74,6 +76,9 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 	public, err := web.Bind(f.addr, f.cert != "", f.proxy || len(f.hosts) > 0)
 	if err != nil {
 		return err
+	}
+	if database := a.env["DATABASE_URL"]; f.store == "" && a.env["RUNNER_STORE"] == "" && postgres.Is(database) {
+		f.store = database // as platforms name it
 	}
 	store, place, err := a.openExisting(ctx, path, f.storeFlags)
 	if pipelines.CodeOf(err) == pipelines.CodeNotFound {

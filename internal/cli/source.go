@@ -20,6 +20,9 @@ func claim(ctx context.Context, dir string, place storePlace) (runner.Claim, err
 	if err != nil {
 		return c, err
 	}
+	if place.remote() {
+		return sourceOf(ctx, c, dir)
+	}
 	state, err := realPath(place.dir)
 	if err != nil {
 		return c, err
@@ -28,6 +31,11 @@ func claim(ctx context.Context, dir string, place storePlace) (runner.Claim, err
 		c.Source = "the folder that holds the state"
 		return c, nil
 	}
+	return sourceOf(ctx, c, dir)
+}
+
+// sourceOf knows sources by their git repository, else by their folder.
+func sourceOf(ctx context.Context, c runner.Claim, dir string) (runner.Claim, error) {
 	remote, below, err := gitHome(ctx, dir)
 	if err != nil {
 		return c, err

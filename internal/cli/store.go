@@ -13,6 +13,7 @@ import (
 
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/store/postgres"
 	"github.com/trainwright/trainwright/runner/store/sqlite"
 )
 
@@ -23,13 +24,26 @@ const stateDir = ".runner"
 type storeFlags struct{ store string }
 
 func (f *storeFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.store, "store", "", "the state: `PATH` of a SQLite file (default .runner/state.db beside the pipeline; RUNNER_STORE does the same)")
+	c.Flags().StringVar(&f.store, "store", "", "the state: the `PATH` of a SQLite file, or postgres://… (default .runner/state.db beside the pipeline; RUNNER_STORE does the same)")
 }
 
 // storePlace is where state lies: the database, and the folder of run folders.
 type storePlace struct {
-	path string
-	dir  string
+	path    string // the SQLite file, or the database's address without its password
+	dir     string
+	address string // of a PostgreSQL database, with its password; never shown
+}
+
+// remote reports state that is not in a file here.
+func (p storePlace) remote() bool { return p.address != "" }
+
+// exists reports that there may be state: a file that is not there holds none.
+func (p storePlace) exists() bool {
+	if p.remote() {
+		return true
+	}
+	_, err := os.Stat(p.path)
+	return err == nil
 }
 
 // storePlace decides by --store, RUNNER_STORE, pipeline { store } and the default, in this order.
@@ -38,17 +52,29 @@ func (a *app) storePlace(pipelineDir, configured string, f storeFlags) (storePla
 	if name == "" {
 		name = a.env["RUNNER_STORE"]
 	}
-	if name != "" {
+	if name != "" && !strings.Contains(name, "://") {
 		name = a.path(name)
-	} else if name = configured; name != "" && !filepath.IsAbs(name) && !strings.Contains(name, "://") {
-		name = filepath.Join(pipelineDir, name)
+	} else if name == "" {
+		if name = configured; name != "" && !filepath.IsAbs(name) && !strings.Contains(name, "://") {
+			name = filepath.Join(pipelineDir, name)
+		}
+	}
+	dir, err := filepath.Abs(filepath.Join(pipelineDir, stateDir))
+	if err != nil {
+		return storePlace{}, err
+	}
+	if postgres.Is(name) {
+		if password := postgres.Password(name); password != "" {
+			a.redactor.add(password, 1)
+		}
+		return storePlace{path: postgres.Redact(name), dir: dir, address: name}, nil
 	}
 	if strings.Contains(name, "://") {
 		scheme, _, _ := strings.Cut(name, "://")
-		return storePlace{}, pipelines.Errorf(pipelines.CodeUnavailable, "a store at %s:// is not available in this version; name a SQLite file", scheme)
+		return storePlace{}, pipelines.Errorf(pipelines.CodeUnavailable, "a store at %s:// is not available in this version; name a SQLite file or a PostgreSQL database (postgres://…)", scheme)
 	}
 	if name == "" {
-		name = filepath.Join(pipelineDir, stateDir, "state.db")
+		name = filepath.Join(dir, "state.db")
 	}
 	path, err := filepath.Abs(name)
 	if err != nil {
@@ -69,6 +95,9 @@ func (p storePlace) open(ctx context.Context) (runner.Store, error) {
 				return nil, fmt.Errorf("the state cannot be kept in %s; --store names another place: %w", p.dir, err)
 			}
 		}
+	}
+	if p.remote() {
+		return postgres.Open(ctx, p.address)
 	}
 	return sqlite.Open(ctx, p.path)
 }
@@ -101,7 +130,7 @@ func (a *app) openExisting(ctx context.Context, path string, f storeFlags) (runn
 	if err != nil {
 		return nil, place, err
 	}
-	if _, err := os.Stat(place.path); err != nil && f.store == "" && a.env["RUNNER_STORE"] == "" {
+	if !place.exists() && f.store == "" && a.env["RUNNER_STORE"] == "" {
 		opts := a.options(pipelineFlags{})
 		opts.Validate = true
 		if p, _, lerr := a.load(ctx, path, opts); lerr == nil && p.Store != "" {
@@ -110,7 +139,7 @@ func (a *app) openExisting(ctx context.Context, path string, f storeFlags) (runn
 			}
 		}
 	}
-	if _, err := os.Stat(place.path); err != nil {
+	if !place.exists() {
 		return nil, place, pipelines.Errorf(pipelines.CodeNotFound, "there is no state at %s: nothing was applied here yet. Name the pipeline's folder, or the state with --store", place.path)
 	}
 	store, err := place.open(ctx)

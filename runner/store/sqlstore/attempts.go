@@ -11,7 +11,7 @@ import (
 
 // CreateAttempt files an attempt of a run that exists.
 func (s *Store) CreateAttempt(ctx context.Context, a pipelines.Attempt) error {
-	return s.write(ctx, fmt.Sprintf("file attempt %d of run %s", a.Number, a.RunID), func(t tx) error {
+	return s.write(ctx, fmt.Sprintf("file attempt %d of run %s", a.Number, a.RunID), "run "+a.RunID, func(t tx) error {
 		if err := runExists(t, a.RunID); err != nil {
 			return err
 		}
@@ -29,7 +29,7 @@ func (s *Store) CreateAttempt(ctx context.Context, a pipelines.Attempt) error {
 // UpdateAttempt replaces an attempt's row. Without Applied, what its
 // config_applied event said stays.
 func (s *Store) UpdateAttempt(ctx context.Context, a pipelines.Attempt) error {
-	return s.write(ctx, fmt.Sprintf("update attempt %d of run %s", a.Number, a.RunID), func(t tx) error {
+	return s.write(ctx, fmt.Sprintf("update attempt %d of run %s", a.Number, a.RunID), "run "+a.RunID, func(t tx) error {
 		applied, err := text(a.Applied)
 		if err != nil {
 			return err

@@ -3,19 +3,19 @@ package sqlstore
 import (
 	"database/sql"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"math"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
 )
 
 // deriver files the events of one batch and the rows that follow from them.
 type deriver struct {
-	t      tx
-	runID  string
-	event  *sql.Stmt
-	metric *sql.Stmt
-	hide   *sql.Stmt // marks the rows of earlier attempts that one of this key replaces
+	t     tx
+	runID string
+	rows  map[metricKey]metricRow // what the batch says of each key
+	ids   map[string]int64        // series by key, as far as they were looked up
 
 	// retried: the run has more attempts than one, so rows may be superseded.
 	// replay: this batch may change which, beyond the keys that it holds.
@@ -24,22 +24,8 @@ type deriver struct {
 	seen                  map[int]bool // attempts of this batch that were looked at
 }
 
-func newDeriver(t tx, runID string) (*deriver, error) {
-	d := &deriver{t: t, runID: runID, seen: map[int]bool{}}
-	var err error
-	if d.event, err = t.prepare(`INSERT INTO events (run_id, attempt, seq, time, type, body) VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING`); err != nil {
-		return nil, err
-	}
-	d.metric, err = t.prepare(`INSERT INTO metrics (run_id, name, split, class, epoch, global_step, attempt, seq, value, superseded, time)
-		VALUES (?,?,?,?,?,?,?,?,?,0,?)
-		ON CONFLICT (run_id, name, split, class, epoch, global_step, attempt) DO UPDATE
-		SET seq = excluded.seq, value = excluded.value, time = excluded.time WHERE excluded.seq > metrics.seq`)
-	if err != nil {
-		return nil, err
-	}
-	d.hide, err = t.prepare(`UPDATE metrics SET superseded = 1 WHERE run_id = ? AND name = ? AND split = ? AND class = ?
-		AND epoch = ? AND global_step = ? AND attempt < ? AND superseded = 0`)
-	return d, err
+func newDeriver(t tx, runID string) *deriver {
+	return &deriver{t: t, runID: runID, rows: map[metricKey]metricRow{}, seen: map[int]bool{}}
 }
 
 // look notes, before the first event of an attempt in this batch is filed,
@@ -65,80 +51,103 @@ func (d *deriver) look(attempt int) error {
 	return nil
 }
 
-func (d *deriver) close() {
-	_ = d.event.Close()
-	_ = d.metric.Close()
-	_ = d.hide.Close()
+// file files events, and returns those that are new; what is known already
+// changes nothing.
+func (d *deriver) file(events []pipelines.Event) ([]pipelines.Event, error) {
+	rows := make([][]any, 0, len(events))
+	for _, e := range events {
+		if err := d.look(e.Attempt); err != nil {
+			return nil, err
+		}
+		body, err := json.Marshal(e)
+		if err != nil {
+			return nil, fmt.Errorf("event %d of attempt %d: %w", e.Seq, e.Attempt, err)
+		}
+		rows = append(rows, []any{d.runID, e.Attempt, e.Seq, nanos(e.Time), string(e.Type), string(body)})
+	}
+	filed := make(map[runner.EventID]bool, len(events))
+	err := d.t.insert(`events (run_id, attempt, seq, time, type, body)`, rows, `ON CONFLICT DO NOTHING RETURNING attempt, seq`, func(rows *sql.Rows) error {
+		var id runner.EventID
+		err := rows.Scan(&id.Attempt, &id.Seq)
+		filed[id] = true
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	fresh := make([]pipelines.Event, 0, len(filed))
+	for _, e := range events {
+		if id := (runner.EventID{Attempt: e.Attempt, Seq: e.Seq}); filed[id] {
+			delete(filed, id) // the same one may stand in the batch twice
+			fresh = append(fresh, e)
+		}
+	}
+	return fresh, nil
 }
 
-// file reports whether the event is new; what is known already changes nothing.
-func (d *deriver) file(e pipelines.Event) (bool, error) {
-	if err := d.look(e.Attempt); err != nil {
-		return false, err
-	}
-	body, err := json.Marshal(e)
-	if err != nil {
-		return false, err
-	}
-	res, err := d.event.ExecContext(d.t.ctx, d.runID, e.Attempt, e.Seq, nanos(e.Time), string(e.Type), string(body))
-	if err != nil {
-		return false, err
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return false, err
-	}
+// derive files the rows that follow from an event; those of metrics wait for flush.
+func (d *deriver) derive(e pipelines.Event) (err error) {
 	switch {
 	case e.Resumed != nil:
 		d.retried, d.replay = true, true
 		_, err = d.t.exec(`INSERT INTO resumes (run_id, attempt, seq, epoch, global_step) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING`,
 			d.runID, e.Attempt, e.Seq, e.Resumed.Epoch, e.Resumed.GlobalStep)
 	case e.Metrics != nil:
-		err = d.metrics(e, *e.Metrics)
+		for name, v := range e.Metrics.Values {
+			d.value(e, series{name, e.Metrics.Split, ""}, e.Metrics.Epoch, e.Metrics.GlobalStep, v)
+		}
 	case e.Validation != nil:
 		d.rare = true
-		err = d.validation(e, *e.Validation, body)
+		err = d.validation(e, *e.Validation)
 	case e.Checkpoint != nil:
 		d.rare = true
 		c := e.Checkpoint
-		_, err = d.t.exec(`INSERT INTO checkpoints (run_id, attempt, seq, name, epoch, global_step, body, superseded) VALUES (?,?,?,?,?,?,?,0)`,
-			d.runID, e.Attempt, e.Seq, c.Name, c.Epoch, c.GlobalStep, string(body))
+		_, err = d.t.exec(`INSERT INTO checkpoints (run_id, attempt, seq, name, epoch, global_step, body, superseded) VALUES (?,?,?,?,?,?,'',0)`,
+			d.runID, e.Attempt, e.Seq, c.Name, c.Epoch, c.GlobalStep)
 	case e.Message != nil:
 		_, err = d.t.exec(`INSERT INTO messages (run_id, attempt, seq, time, level, body) VALUES (?,?,?,?,?,?)`,
 			d.runID, e.Attempt, e.Seq, nanos(e.Time), e.Message.Level, e.Message.Text)
 	case e.Result != nil:
 		err = d.artifacts(e, e.Result.Artifacts)
 	}
-	return true, err
-}
-
-func (d *deriver) metrics(e pipelines.Event, m pipelines.Metrics) error {
-	for name, v := range m.Values {
-		if err := d.value(e, name, m.Split, "", m.Epoch, m.GlobalStep, v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// value files one metric row. NaN is stored as NULL, the only way that
-// SQLite has; infinities are stored as they are.
-func (d *deriver) value(e pipelines.Event, name, split, class string, epoch int, step int64, v float64) error {
-	value := any(v)
-	if math.IsNaN(v) {
-		value = nil
-	}
-	_, err := d.metric.ExecContext(d.t.ctx, d.runID, name, split, class, epoch, step, e.Attempt, e.Seq, value, nanos(e.Time))
-	if err == nil && e.Attempt > 1 {
-		_, err = d.hide.ExecContext(d.t.ctx, d.runID, name, split, class, epoch, step, e.Attempt)
-	}
 	return err
+}
+
+// number is how a measured number is stored: NaN as NULL, the only way that
+// SQLite has; infinities as they are.
+func number(v float64) any {
+	if math.IsNaN(v) {
+		return nil
+	}
+	return v
 }
 
 // validation files the pass itself, and its numbers as metric rows: the loss
 // as "loss", and each class's under the class.
-func (d *deriver) validation(e pipelines.Event, v pipelines.Validation, body []byte) error {
-	_, err := d.t.exec(`INSERT INTO validations (run_id, attempt, seq, epoch, global_step, split, body, superseded) VALUES (?,?,?,?,?,?,?,0)`,
-		d.runID, e.Attempt, e.Seq, v.Epoch, v.GlobalStep, v.Split, string(body))
+func (d *deriver) validation(e pipelines.Event, v pipelines.Validation) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var raw struct { // as JSON, which keeps NaN and infinities
+		Metrics         json.RawMessage `json:"metrics"`
+		PerClass        json.RawMessage `json:"per_class_metrics"`
+		ConfusionMatrix json.RawMessage `json:"confusion_matrix"`
+	}
+	if err := json.Unmarshal(body, &raw); err != nil {
+		return err
+	}
+	column := func(m json.RawMessage) any {
+		if m == nil {
+			return nil
+		}
+		return string(m)
+	}
+	_, err = d.t.exec(`INSERT INTO validation_results (run_id, job_id, attempt, seq, epoch, global_step, split, task_type,
+			primary_metric_name, primary_metric_value, overall_loss, metrics, per_class_metrics, confusion_matrix, checkpoint_path, superseded)
+		VALUES (?, (SELECT job_id FROM runs WHERE id = ?), ?,?,?,?,?,?,?,?,?,?,?,?,?,0)`,
+		d.runID, d.runID, e.Attempt, e.Seq, v.Epoch, v.GlobalStep, v.Split, v.TaskType,
+		v.PrimaryName, number(v.PrimaryValue), number(v.Loss), column(raw.Metrics), column(raw.PerClass), column(raw.ConfusionMatrix), v.CheckpointPath)
 	if err != nil {
 		return err
 	}
@@ -150,14 +159,14 @@ func (d *deriver) validation(e pipelines.Event, v pipelines.Validation, body []b
 		values[name] = x
 	}
 	for name, x := range values {
-		err = errors.Join(err, d.value(e, name, v.Split, "", v.Epoch, v.GlobalStep, x))
+		d.value(e, series{name, v.Split, ""}, v.Epoch, v.GlobalStep, x)
 	}
 	for class, row := range v.PerClass {
 		for name, x := range row {
-			err = errors.Join(err, d.value(e, name, v.Split, class, v.Epoch, v.GlobalStep, x))
+			d.value(e, series{name, v.Split, class}, v.Epoch, v.GlobalStep, x)
 		}
 	}
-	return err
+	return nil
 }
 
 func (d *deriver) artifacts(e pipelines.Event, artifacts []pipelines.Artifact) error {

@@ -17,32 +17,32 @@ import (
 // is a not-found error.
 func (s *Store) AppendEvents(ctx context.Context, runID string, events []pipelines.Event) (int, error) {
 	fresh := 0
-	err := s.write(ctx, "file events of run "+runID, func(t tx) error {
+	var d *deriver
+	err := s.write(ctx, "file events of run "+runID, "run "+runID, func(t tx) error {
+		fresh, d = 0, newDeriver(t, runID)
 		if err := runExists(t, runID); err != nil {
 			return err
 		}
-		d, err := newDeriver(t, runID)
-		if err != nil {
-			return err
-		}
-		defer d.close()
+		history := make([]pipelines.Event, 0, len(events))
 		var newest *pipelines.Event
 		for i, e := range events {
 			if e.Attempt < 1 || e.Seq < 1 {
 				return pipelines.Errorf(pipelines.CodeInvalid, "event %d of the batch has attempt %d and seq %d; both count from 1", i, e.Attempt, e.Seq)
 			}
-			if e.Type == pipelines.EventProgress {
-				if newest == nil || after(e, *newest) {
-					newest = &events[i]
-				}
-				continue
+			if e.Type != pipelines.EventProgress {
+				history = append(history, e)
+			} else if newest == nil || after(e, *newest) {
+				newest = &events[i]
 			}
-			isNew, err := d.file(e)
-			if err != nil {
+		}
+		filed, err := d.file(history)
+		if err != nil {
+			return err
+		}
+		fresh = len(filed)
+		for _, e := range filed {
+			if err := d.derive(e); err != nil {
 				return fmt.Errorf("event %d of attempt %d: %w", e.Seq, e.Attempt, err)
-			}
-			if isNew {
-				fresh++
 			}
 		}
 		if newest != nil {
@@ -52,11 +52,15 @@ func (s *Store) AppendEvents(ctx context.Context, runID string, events []pipelin
 			}
 			fresh += int(n)
 		}
+		if err := d.flush(); err != nil {
+			return err
+		}
 		return d.finish()
 	})
 	if err != nil {
 		return 0, err
 	}
+	s.series.remember(runID, d.ids)
 	return fresh, nil
 }
 

@@ -14,7 +14,7 @@ import (
 // CodeLocked and wraps a *runner.LockedError. Whether that holder still lives
 // is for the caller to judge.
 func (s *Store) Lock(ctx context.Context, pipeline string, holder runner.LockHolder) error {
-	return s.write(ctx, "lock pipeline "+pipeline, func(t tx) error {
+	return s.write(ctx, "lock pipeline "+pipeline, "lock "+pipeline, func(t tx) error {
 		body, err := json.Marshal(holder)
 		if err != nil {
 			return err
@@ -34,7 +34,7 @@ func (s *Store) Lock(ctx context.Context, pipeline string, holder runner.LockHol
 // Unlock gives a lock back. A lock with another id stays and is a conflict;
 // no lock at all is not found.
 func (s *Store) Unlock(ctx context.Context, pipeline, lockID string) error {
-	return s.write(ctx, "unlock pipeline "+pipeline, func(t tx) error {
+	return s.write(ctx, "unlock pipeline "+pipeline, "lock "+pipeline, func(t tx) error {
 		n, err := t.exec(`DELETE FROM locks WHERE pipeline = ? AND lock_id = ?`, pipeline, lockID)
 		if err != nil || n == 1 {
 			return err
@@ -52,7 +52,7 @@ func (s *Store) Unlock(ctx context.Context, pipeline, lockID string) error {
 
 // LockHolder tells who holds a pipeline's lock; ok is false when nobody does.
 func (s *Store) LockHolder(ctx context.Context, pipeline string) (h runner.LockHolder, ok bool, err error) {
-	h, ok, err = readHolder(s.db.QueryRowContext(ctx, s.dialect.Rebind(`SELECT holder FROM locks WHERE pipeline = ?`), pipeline))
+	h, ok, err = readHolder(s.row(ctx, `SELECT holder FROM locks WHERE pipeline = ?`, pipeline))
 	return h, ok, s.fail("read the lock of "+pipeline, err)
 }
 

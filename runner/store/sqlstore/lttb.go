@@ -1,20 +1,58 @@
 package sqlstore
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"github.com/trainwright/trainwright/runner"
 )
 
-// downsample keeps n points of a series by Largest-Triangle-Three-Buckets
-// (Steinarsson, "Downsampling Time Series for Visual Representation", 2013):
-// the first, the last, and from each of n-2 buckets the point that spans the
-// largest triangle with the point kept before and the mean of the bucket
-// after. A NaN or infinity wins its bucket: it is what one looks for.
+// downsample keeps at most n points of a series: what lttb picks, and from six
+// on always the lowest and the highest, which its triangles may miss.
 func downsample(rows []runner.MetricRow, n int) []runner.MetricRow {
 	if n >= len(rows) {
 		return rows
 	}
+	if n < 6 {
+		return lttb(rows, n)
+	}
+	lowest, highest := -1, -1
+	for i, r := range rows {
+		if !finite(r.Value) {
+			continue
+		}
+		if lowest < 0 || r.Value < rows[lowest].Value {
+			lowest = i
+		}
+		if highest < 0 || r.Value > rows[highest].Value {
+			highest = i
+		}
+	}
+	out := lttb(rows, n-2)
+	for _, i := range []int{lowest, highest} {
+		if i < 0 {
+			continue
+		}
+		at, found := slices.BinarySearchFunc(out, rows[i], inTraining)
+		if !found {
+			out = slices.Insert(out, at, rows[i])
+		}
+	}
+	return out
+}
+
+// inTraining orders points of a series as it was trained.
+func inTraining(a, b runner.MetricRow) int {
+	return cmp.Or(cmp.Compare(a.GlobalStep, b.GlobalStep), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Attempt, b.Attempt))
+}
+
+// lttb keeps n points of a series by Largest-Triangle-Three-Buckets
+// (Steinarsson, "Downsampling Time Series for Visual Representation", 2013):
+// the first, the last, and from each of n-2 buckets the point that spans the
+// largest triangle with the point kept before and the mean of the bucket
+// after. A NaN or infinity wins its bucket: it is what one looks for.
+func lttb(rows []runner.MetricRow, n int) []runner.MetricRow {
 	if n < 3 {
 		return []runner.MetricRow{rows[0], rows[len(rows)-1]}[2-min(n, 2):]
 	}

@@ -12,7 +12,7 @@ import (
 // SetOutputs replaces a pipeline's outputs. The value of a sensitive output
 // is not stored.
 func (s *Store) SetOutputs(ctx context.Context, pipeline string, values map[string]runner.OutputValue) error {
-	return s.write(ctx, "save outputs of "+pipeline, func(t tx) error {
+	return s.write(ctx, "save outputs of "+pipeline, "outputs "+pipeline, func(t tx) error {
 		if _, err := t.exec(`DELETE FROM outputs WHERE pipeline = ?`, pipeline); err != nil {
 			return err
 		}

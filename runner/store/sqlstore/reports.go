@@ -14,10 +14,11 @@ import (
 // without superseded ones.
 func (s *Store) Validations(ctx context.Context, runID string) ([]pipelines.Validation, error) {
 	events, err := list(ctx, s, "list validations of run "+runID, scanEvent,
-		`SELECT body FROM validations v WHERE run_id = ? AND superseded = 0 AND NOT EXISTS (
-			SELECT 1 FROM validations o WHERE o.run_id = v.run_id AND o.epoch = v.epoch AND o.global_step = v.global_step
+		`SELECT e.body FROM validation_results v JOIN events e ON e.run_id = v.run_id AND e.attempt = v.attempt AND e.seq = v.seq
+		WHERE v.run_id = ? AND v.superseded = 0 AND NOT EXISTS (
+			SELECT 1 FROM validation_results o WHERE o.run_id = v.run_id AND o.epoch = v.epoch AND o.global_step = v.global_step
 			AND o.split = v.split AND o.attempt = v.attempt AND o.seq > v.seq)
-		ORDER BY global_step, epoch, split`, runID)
+		ORDER BY v.global_step, v.epoch, v.split`, runID)
 	out := make([]pipelines.Validation, 0, len(events))
 	for _, e := range events {
 		out = append(out, *e.Validation)
@@ -30,10 +31,11 @@ func (s *Store) Validations(ctx context.Context, runID string) ([]pipelines.Vali
 // may have removed its files since.
 func (s *Store) Checkpoints(ctx context.Context, runID string) ([]pipelines.Checkpoint, error) {
 	events, err := list(ctx, s, "list checkpoints of run "+runID, scanEvent,
-		`SELECT body FROM checkpoints c WHERE run_id = ? AND superseded = 0 AND NOT EXISTS (
+		`SELECT e.body FROM checkpoints c JOIN events e ON e.run_id = c.run_id AND e.attempt = c.attempt AND e.seq = c.seq
+		WHERE c.run_id = ? AND c.superseded = 0 AND NOT EXISTS (
 			SELECT 1 FROM checkpoints o WHERE o.run_id = c.run_id AND o.name = c.name AND o.superseded = 0
 			AND (o.attempt > c.attempt OR o.attempt = c.attempt AND o.seq > c.seq))
-		ORDER BY global_step, attempt, seq`, runID)
+		ORDER BY c.global_step, c.attempt, c.seq`, runID)
 	out := make([]pipelines.Checkpoint, 0, len(events))
 	for _, e := range events {
 		c := *e.Checkpoint

@@ -16,7 +16,7 @@ const runColumns = `id, job_id, pipeline, address, apply_id, content_key, status
 
 // CreateRun files a run and gives it the next JobID.
 func (s *Store) CreateRun(ctx context.Context, r pipelines.Run) (pipelines.Run, error) {
-	err := s.write(ctx, "file run "+r.ID, func(t tx) error {
+	err := s.write(ctx, "file run "+r.ID, "run "+r.ID, func(t tx) error {
 		result, err := text(r.Result)
 		if err != nil {
 			return err
@@ -43,7 +43,7 @@ func (s *Store) CreateRun(ctx context.Context, r pipelines.Run) (pipelines.Run, 
 // progress, which belong to the store. A run that becomes completed moves
 // the pipeline's serial.
 func (s *Store) UpdateRun(ctx context.Context, r pipelines.Run) error {
-	return s.write(ctx, "update run "+r.ID, func(t tx) error {
+	return s.write(ctx, "update run "+r.ID, "run "+r.ID, func(t tx) error {
 		result, err := text(r.Result)
 		if err != nil {
 			return err
@@ -150,7 +150,7 @@ func scanRun(rows *sql.Rows) (pipelines.Run, error) {
 
 // Rename moves a step's runs to a new address. Without runs at from it does nothing.
 func (s *Store) Rename(ctx context.Context, pipeline string, from, to pipelines.Address) error {
-	return s.write(ctx, fmt.Sprintf("move %s to %s", from, to), func(t tx) error {
+	return s.write(ctx, fmt.Sprintf("move %s to %s", from, to), "move "+pipeline, func(t tx) error {
 		n, err := t.exec(`UPDATE runs SET address = ? WHERE pipeline = ? AND address = ?`, string(to), pipeline, string(from))
 		if err != nil || n == 0 {
 			return err

@@ -9,7 +9,7 @@ import (
 // Serial counts changes of a pipeline's state; 0 before the first.
 func (s *Store) Serial(ctx context.Context, pipeline string) (int64, error) {
 	var n int64
-	err := s.db.QueryRowContext(ctx, s.dialect.Rebind(`SELECT serial FROM serials WHERE pipeline = ?`), pipeline).Scan(&n)
+	err := s.row(ctx, `SELECT serial FROM serials WHERE pipeline = ?`, pipeline).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}

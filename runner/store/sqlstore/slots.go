@@ -11,7 +11,7 @@ import (
 // whose holder is gone from this machine is free. Each call leases another
 // slot, also for the same holder.
 func (s *Store) AcquireSlot(ctx context.Context, resource string, n int, holder runner.LockHolder) (slot int, ok bool, err error) {
-	err = s.write(ctx, "lease a slot of "+resource, func(t tx) error {
+	err = s.write(ctx, "lease a slot of "+resource, "slots "+resource, func(t tx) error {
 		taken, err := liveSlots(t, resource)
 		if err != nil {
 			return err
@@ -58,7 +58,7 @@ func liveSlots(t tx, resource string) (map[int]bool, error) {
 
 // ReleaseSlot gives a slot back. One that has passed to another holder is left alone.
 func (s *Store) ReleaseSlot(ctx context.Context, resource string, slot int, lockID string) error {
-	return s.write(ctx, "release a slot of "+resource, func(t tx) error {
+	return s.write(ctx, "release a slot of "+resource, "slots "+resource, func(t tx) error {
 		_, err := t.exec(`DELETE FROM slots WHERE resource = ? AND slot = ? AND lock_id = ?`, resource, slot, lockID)
 		return err
 	})

@@ -14,7 +14,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/trainwright/trainwright/pipelines"
 )
@@ -27,14 +29,20 @@ type Dialect struct {
 	Conflict func(error) bool
 	// Busy reports that the database is locked or away for the moment.
 	Busy func(error) bool
+	// Refused reports that the database never takes such data, as a name too
+	// long for an index; nil = that has no form of its own.
+	Refused func(error) bool
+	// Lock makes a transaction wait for others with the same subject; nil
+	// where a transaction excludes all other writers from its start.
+	Lock func(ctx context.Context, tx *sql.Tx, subject string) error
 }
 
-// Store fulfils runner.Store. Begin of its database must start a transaction
-// that excludes other writers at once (SQLite: BEGIN IMMEDIATE) or be
-// serializable.
+// Store fulfils runner.Store. Each of its writes is a transaction that no
+// other write of the same subject (a run, a lock, a slot) overlaps.
 type Store struct {
 	db      *sql.DB
 	dialect Dialect
+	series  seriesCache
 }
 
 // New makes a store over a database whose schema is up to date.
@@ -42,6 +50,7 @@ func New(db *sql.DB, d Dialect) *Store {
 	if d.Rebind == nil {
 		d.Rebind = func(q string) string { return q }
 	}
+	d.Rebind = remembered(d.Rebind)
 	return &Store{db: db, dialect: d}
 }
 
@@ -56,7 +65,7 @@ type tx struct {
 }
 
 func (t tx) exec(query string, args ...any) (int64, error) {
-	res, err := t.tx.ExecContext(t.ctx, t.s.dialect.Rebind(query), args...)
+	res, err := t.tx.ExecContext(t.ctx, t.s.dialect.Rebind(query), plain(args)...)
 	if err != nil {
 		return 0, err
 	}
@@ -64,24 +73,27 @@ func (t tx) exec(query string, args ...any) (int64, error) {
 }
 
 func (t tx) row(query string, args ...any) *sql.Row {
-	return t.tx.QueryRowContext(t.ctx, t.s.dialect.Rebind(query), args...)
+	return t.tx.QueryRowContext(t.ctx, t.s.dialect.Rebind(query), plain(args)...)
 }
 
 func (t tx) query(query string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(t.ctx, t.s.dialect.Rebind(query), args...)
+	return t.tx.QueryContext(t.ctx, t.s.dialect.Rebind(query), plain(args)...)
 }
 
-func (t tx) prepare(query string) (*sql.Stmt, error) {
-	return t.tx.PrepareContext(t.ctx, t.s.dialect.Rebind(query))
-}
-
-// write runs fn in a transaction and says what was being done in its error.
-func (s *Store) write(ctx context.Context, doing string, fn func(tx) error) error {
+// write runs fn in a transaction that no other of the same subject overlaps,
+// and says what was being done in its error.
+func (s *Store) write(ctx context.Context, doing, subject string, fn func(tx) error) error {
 	sqlTx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return s.fail(doing, err)
 	}
-	if err := fn(tx{ctx, sqlTx, s}); err != nil {
+	if s.dialect.Lock != nil {
+		err = s.dialect.Lock(ctx, sqlTx, subject)
+	}
+	if err == nil {
+		err = fn(tx{ctx, sqlTx, s})
+	}
+	if err != nil {
 		_ = sqlTx.Rollback()
 		return s.fail(doing, err)
 	}
@@ -97,9 +109,32 @@ func (s *Store) fail(doing string, err error) error {
 	case s.dialect.Conflict != nil && s.dialect.Conflict(err):
 		return pipelines.Errorf(pipelines.CodeConflict, "%s: it exists already: %w", doing, err)
 	case s.dialect.Busy != nil && s.dialect.Busy(err):
-		return pipelines.Errorf(pipelines.CodeUnavailable, "%s: the store is busy; try again: %w", doing, err)
+		return pipelines.Errorf(pipelines.CodeUnavailable, "%s: the store is busy or away; try again: %w", doing, err)
+	case s.dialect.Refused != nil && s.dialect.Refused(err):
+		return pipelines.Errorf(pipelines.CodeInvalid, "%s: the database does not take it: %w", doing, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// plain makes what is stored the same everywhere: PostgreSQL takes neither
+// NUL nor bytes that are not UTF-8 in text, and log lines have both.
+func plain(args []any) []any {
+	for i, a := range args {
+		switch v := a.(type) {
+		case string:
+			args[i] = plainText(v)
+		case json.RawMessage:
+			args[i] = []byte(v)
+		}
+	}
+	return args
+}
+
+func plainText(s string) string {
+	if strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // changed makes "no row changed" a not-found error.
@@ -112,7 +147,7 @@ func changed(n int64, err error, noun, id string) error {
 
 // list scans every row of a query.
 func list[T any](ctx context.Context, s *Store, doing string, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := s.db.QueryContext(ctx, s.dialect.Rebind(query), args...)
+	rows, err := s.db.QueryContext(ctx, s.dialect.Rebind(query), plain(args)...)
 	if err != nil {
 		return nil, s.fail(doing, err)
 	}

@@ -22,18 +22,18 @@ func (d *deriver) finish() error {
 	}
 	// floor[i] belongs to attempt i+2 or later; going down, bound is the
 	// lowest step from which any later attempt went on.
-	for _, table := range []struct{ name, key string }{
-		{"metrics", "o.name = r.name AND o.split = r.split AND o.class = r.class AND o.epoch = r.epoch AND o.global_step = r.global_step"},
-		{"validations", "o.split = r.split AND o.epoch = r.epoch AND o.global_step = r.global_step"},
-		{"checkpoints", ""},
+	for _, table := range []table{
+		{"training_metrics", `r.series_id IN (SELECT id FROM metric_series WHERE run_id = ?)`, "o.series_id = r.series_id AND o.epoch = r.epoch AND o.global_step = r.global_step"},
+		{"validation_results", `r.run_id = ?`, "o.run_id = r.run_id AND o.split = r.split AND o.epoch = r.epoch AND o.global_step = r.global_step"},
+		{"checkpoints", `r.run_id = ?`, ""},
 	} {
-		if table.name == "metrics" && !d.replay {
+		if table.name == "training_metrics" && !d.replay {
 			continue // the new rows have hidden those that they replace
 		}
 		bound := int64(math.MaxInt64)
 		for i := len(floors) - 1; i >= 0; i-- {
 			f := floors[i]
-			if err := d.mark(table.name, table.key, f.attempt, bound); err != nil {
+			if err := d.mark(table, f.attempt, bound); err != nil {
 				return err
 			}
 			bound = min(bound, f.step)
@@ -42,14 +42,21 @@ func (d *deriver) finish() error {
 	return nil
 }
 
+// table is one whose rows r may be superseded.
+type table struct {
+	name string
+	of   string // r belongs to run ?
+	same string // o has the key of r; "" = keys do not replace each other
+}
+
 // mark sets the flag of an attempt's rows and touches only those that change.
-func (d *deriver) mark(table, key string, attempt int, bound int64) error {
+func (d *deriver) mark(t table, attempt int, bound int64) error {
 	rule := `r.global_step > ?`
-	if key != "" {
-		rule = `(r.global_step > ? OR EXISTS (SELECT 1 FROM ` + table + ` o WHERE o.run_id = r.run_id AND ` + key + ` AND o.attempt > r.attempt))`
+	if t.same != "" {
+		rule = `(r.global_step > ? OR EXISTS (SELECT 1 FROM ` + t.name + ` o WHERE ` + t.same + ` AND o.attempt > r.attempt))`
 	}
-	query := `UPDATE ` + table + ` AS r SET superseded = CASE WHEN ` + rule + ` THEN 1 ELSE 0 END
-		WHERE r.run_id = ? AND r.attempt = ? AND r.superseded <> CASE WHEN ` + rule + ` THEN 1 ELSE 0 END`
+	query := `UPDATE ` + t.name + ` AS r SET superseded = CASE WHEN ` + rule + ` THEN 1 ELSE 0 END
+		WHERE ` + t.of + ` AND r.attempt = ? AND r.superseded <> CASE WHEN ` + rule + ` THEN 1 ELSE 0 END`
 	_, err := d.t.exec(query, bound, d.runID, attempt, bound)
 	return err
 }

@@ -268,7 +268,7 @@ func testDownSample(t *testing.T, open Open) {
 	must(s.AppendEvents(ctx, "r", batch))(t)
 	for _, n := range []int{1, 2, 3, 50, 5000} {
 		rows := must(s.Metrics(ctx, runner.MetricFilter{RunID: "r", MaxPoints: n}))(t)
-		if len(rows) != min(n, 1000) || rows[len(rows)-1].GlobalStep != 999 || n > 1 && rows[0].GlobalStep != 0 {
+		if len(rows) > n || len(rows) < min(n, 1000)-2 || rows[len(rows)-1].GlobalStep != 999 || n > 1 && rows[0].GlobalStep != 0 {
 			t.Errorf("max %d points: %d rows", n, len(rows))
 		}
 		peak := slices.ContainsFunc(rows, func(r runner.MetricRow) bool { return r.Value == 40 })

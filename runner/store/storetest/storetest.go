@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) Open) {
 		{"DownSample", testDownSample},
 		{"HostileText", testHostileText},
 		{"Concurrent", testConcurrent},
+		{"Tokens", testTokens},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })

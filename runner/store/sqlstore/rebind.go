@@ -1,0 +1,89 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Numbered writes the question marks of a query as $1, $2, …
+func Numbered(query string) string {
+	var b strings.Builder
+	for n := 1; ; n++ {
+		before, rest, found := strings.Cut(query, "?")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("$" + strconv.Itoa(n))
+		query = rest
+	}
+}
+
+// remembered keeps what rebind made; the store's queries are few.
+func remembered(rebind func(string) string) func(string) string {
+	var done sync.Map
+	return func(query string) string {
+		if q, ok := done.Load(query); ok {
+			return q.(string)
+		}
+		q := rebind(query)
+		done.Store(query, q)
+		return q
+	}
+}
+
+// rowsAtOnce are the numbers of rows that one statement inserts: few
+// statements for any number of rows, and few forms that a database prepares.
+var rowsAtOnce = []int{256, 32, 4, 1}
+
+// insert inserts rows, several in a statement, and reads what it returns.
+// into is the table with its columns; suffix follows the values.
+func (t tx) insert(into string, rows [][]any, suffix string, scan func(*sql.Rows) error) error {
+	for _, n := range rowsAtOnce {
+		for len(rows) >= n {
+			args := make([]any, 0, n*len(rows[0]))
+			for _, row := range rows[:n] {
+				args = append(args, row...)
+			}
+			rows = rows[n:]
+			query := `INSERT INTO ` + into + ` VALUES ` + tuples(n, "("+marks(len(args)/n)+")") + ` ` + suffix
+			if scan == nil {
+				if _, err := t.exec(query, args...); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := t.each(query, args, scan); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// each scans every row of a query.
+func (t tx) each(query string, args []any, scan func(*sql.Rows) error) error {
+	rows, err := t.query(query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
+
+func tuples(n int, tuple string) string { return strings.TrimSuffix(strings.Repeat(tuple+",", n), ",") }
+
+// row reads one row outside a transaction.
+func (s *Store) row(ctx context.Context, query string, args ...any) *sql.Row {
+	return s.db.QueryRowContext(ctx, s.dialect.Rebind(query), plain(args)...)
+}
