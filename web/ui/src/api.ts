@@ -1,3 +1,5 @@
+import { getToken } from "./auth";
+
 // The server's answers, as docs/api.md and /openapi.json describe them.
 
 /** JSON has no NaN and no infinities: they come as strings. */
@@ -215,6 +217,7 @@ export class Problem extends Error {
 async function ask<T>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<T> {
   const init: RequestInit = { method, credentials: "same-origin", headers: { Accept: "application/json" } };
   if (signal) init.signal = signal;
+  if (getToken()) init.headers = { ...init.headers, Authorization: `Bearer ${getToken()}` };
   if (body !== undefined) {
     init.headers = { ...init.headers, "Content-Type": "application/json" };
     init.body = JSON.stringify(body);
@@ -261,4 +264,69 @@ export interface MetricsEvent {
   global_step: number;
   split: string;
   values: Record<string, Num>;
+}
+
+/** Diagnostic is what is wrong with a pipeline and where. Lines and columns count from 1. */
+export interface Diagnostic {
+  severity: string;
+  summary: string;
+  detail: string;
+  range?: { filename: string; start: Place; end: Place };
+}
+
+export interface Place {
+  line: number;
+  column: number;
+  byte: number;
+}
+
+/** Evaluation is what the server found about a submitted pipeline. */
+export interface Evaluation {
+  valid: boolean;
+  diagnostics: Diagnostic[];
+  pipeline?: string;
+  steps?: string[];
+  plan?: Plan;
+}
+
+export interface Plan {
+  pipeline: string;
+  changes: boolean;
+  steps: PlannedStep[];
+  datasets?: { name: string; report: Record<string, unknown> }[];
+  checks?: { address: string; state: string; message?: string; known_after?: string[] }[];
+  outputs?: { name: string; value?: unknown; known_after?: string[] }[];
+}
+
+export interface PlannedStep {
+  address: string;
+  kind: string;
+  needs?: string[];
+  action: string;
+  reason: string;
+  model?: string;
+  dataset?: string;
+  changes?: { field: string; old: unknown; new: unknown; resume: string; effect?: string }[];
+  settings?: { field: string; value: unknown; origin: string; kind: string; note: string }[];
+}
+
+/** Form is one training as POST /api/v1/pipelines/render takes it. */
+export interface Form {
+  name: string;
+  framework: string;
+  task_type: string;
+  model: Record<string, unknown>;
+  dataset: Record<string, unknown>;
+  training_config: Record<string, unknown>;
+}
+
+export interface FormDiagnostic extends Diagnostic {
+  pointer: string;
+}
+
+export interface Rendering {
+  hcl: string;
+  valid: boolean;
+  pipeline?: string;
+  diagnostics: FormDiagnostic[];
 }

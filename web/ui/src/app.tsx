@@ -1,5 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { Compare } from "./views/compare";
+import { Login } from "./parts/login";
+import { New } from "./views/new";
 import { Models } from "./views/models";
 import { Runs } from "./views/runs";
 import { RunView } from "./views/run";
@@ -10,6 +12,7 @@ const nav: [string, string][] = [
   ["runs", "Runs"],
   ["compare", "Compare"],
   ["models", "Models"],
+  ["new", "New pipeline"],
 ];
 
 export function App() {
@@ -36,6 +39,7 @@ export function App() {
             <a key={id} href={href([id])} aria-current={view === id ? "page" : undefined}>{label}</a>
           ))}
         </nav>
+        <Login />
         <ThemeSwitch />
       </header>
       <main id="main" ref={main} tabIndex={-1}>
@@ -47,6 +51,8 @@ export function App() {
           <Compare route={route} />
         ) : view === "models" ? (
           <Models route={route} />
+        ) : view === "new" ? (
+          <New route={route} />
         ) : (
           <>
             <h1>Nothing is here</h1>

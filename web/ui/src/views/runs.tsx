@@ -6,7 +6,7 @@ import { Badge, Bar, best, eta, Failure, Loading } from "../parts/common";
 import { go, href, type Route } from "../router";
 
 const statuses = ["running", "pending", "completed", "failed", "cancelled", "skipped"];
-const asked = ["pipeline", "address", "status", "branch", "commit"] as const;
+const asked = ["pipeline", "address", "status", "branch", "commit", "apply"] as const;
 
 /** Runs lists runs, newest first; its filters stand in the address. */
 export function Runs({ route }: { route: Route }) {
@@ -91,13 +91,19 @@ export function Runs({ route }: { route: Route }) {
           Commit
           <input value={filters.commit} placeholder="in full" onChange={(e) => set("commit", e.currentTarget.value)} />
         </label>
+        {filters.apply && (
+          <label>
+            Apply
+            <input value={filters.apply} onChange={(e) => set("apply", e.currentTarget.value)} />
+          </label>
+        )}
         {filtered && <a href={href(["runs"])}>Clear</a>}
       </form>
       <Failure error={list.error} />
       {!list.data && !list.error && <Loading />}
       {list.data && runs.length === 0 && (
         <div class="empty">
-          {filtered ? <p>No run matches.</p> : <p>Nothing has run yet. <code>runner apply</code> starts a pipeline, or <a href={href(["new"])}>make a new one</a>.</p>}
+          {filters.apply ? <p>This apply is queued; its runs come here.</p> : filtered ? <p>No run matches.</p> : <p>Nothing has run yet. <code>runner apply</code> starts a pipeline, or <a href={href(["new"])}>make a new one</a>.</p>}
         </div>
       )}
       {runs.length > 0 && (
