@@ -77,7 +77,7 @@ export function New({ route }: { route: Route }) {
 
   const [edited, setEdited] = useState<string | null>(null); // the text once it was changed by hand
   const [rendering, setRendering] = useState<Rendering>();
-  const [own_, setOwn] = useState<Evaluation>(); // of the edited text
+  const [checked, setChecked] = useState<Evaluation>(); // of the edited text
   const [error, setError] = useState("");
   const [checking, setChecking] = useState(false);
   const asked = JSON.stringify(form);
@@ -90,7 +90,7 @@ export function New({ route }: { route: Route }) {
         const done =
           edited === null
             ? post<Rendering>("/api/v1/pipelines/render", form, end.signal).then(setRendering)
-            : post<Evaluation>("/api/v1/pipelines/validate", { files: { "main.hcl": edited } }, end.signal).then(setOwn);
+            : post<Evaluation>("/api/v1/pipelines/validate", { files: { "main.hcl": edited } }, end.signal).then(setChecked);
         done
           .then(() => setError(""))
           .catch((e: unknown) => {
@@ -109,8 +109,8 @@ export function New({ route }: { route: Route }) {
   }, [asked, edited, token, model !== undefined, schema.data !== undefined]);
 
   const text = edited ?? rendering?.hcl ?? "";
-  const diagnostics: Diagnostic[] = (edited === null ? rendering?.diagnostics : own_?.diagnostics) ?? [];
-  const valid = (edited === null ? rendering?.valid : own_?.valid) ?? false;
+  const diagnostics: Diagnostic[] = (edited === null ? rendering?.diagnostics : checked?.diagnostics) ?? [];
+  const valid = (edited === null ? rendering?.valid : checked?.valid) ?? false;
   const at = useMemo(() => {
     const by = new Map<string, FormDiagnostic[]>();
     if (edited === null) for (const d of rendering?.diagnostics ?? []) by.set(d.pointer, [...(by.get(d.pointer) ?? []), d]);
@@ -199,7 +199,7 @@ export function New({ route }: { route: Route }) {
               </datalist>
             </fieldset>
             <fieldset>
-              <legend>Training</legend>
+              <legend>How long</legend>
               {basic("epochs", "Epochs", "/training_config/epochs", { inputMode: "numeric" })}
               {basic("batch", "Batch size", "/training_config/batch_size", { inputMode: "numeric" }, "images")}
               {basic("seed", "Seed", "/training_config/seed", { inputMode: "numeric" })}
