@@ -1,6 +1,7 @@
 package hclspec
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/trainwright/trainwright/pipelines"
@@ -9,7 +10,7 @@ import (
 // executorBlocks are the executors by type.
 var executorBlocks = map[string]*blockSpec{
 	"local":      {Type: "executor", Labels: []string{"type", "name"}, Optional: []string{"slots"}},
-	"dagger":     {Type: "executor", Labels: []string{"type", "name"}, Required: []string{"image"}, Optional: []string{"gpus", "cpus", "memory"}},
+	"dagger":     {Type: "executor", Labels: []string{"type", "name"}, Optional: []string{"image", "gpus", "user", "cpus", "memory"}},
 	"kubernetes": {Type: "executor", Labels: []string{"type", "name"}, Required: []string{"image"}, Optional: []string{"namespace", "resources", "service_account", "node_selector", "context", "gpus"}},
 	"remote":     {Type: "executor", Labels: []string{"type", "name"}, Required: []string{"url"}, Optional: []string{"token"}},
 }
@@ -36,8 +37,41 @@ func (m *module) executor(b *block) pipelines.ExecutorConfig {
 	for name, secret := range secrets {
 		out.Attributes[name] = secret
 	}
+	if out.Type == "dagger" {
+		s.container(b, out.Attributes)
+	}
 	m.add(s.diags...)
 	return out
+}
+
+var (
+	userForm   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$`)
+	memoryForm = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?([KMGT]i?)?B?$`)
+)
+
+// container checks the arguments of an executor "dagger" block. An image that
+// begins as a path is a folder with a root file system.
+func (s *scope) container(b *block, attributes map[string]any) {
+	for name, form := range map[string]*regexp.Regexp{"user": userForm, "memory": memoryForm} {
+		if t, ok := attributes[name].(string); ok && !form.MatchString(t) {
+			s.fail(b.at(name), "Invalid value", "%q must be %s, not %q.", name,
+				map[string]string{"user": "a user, \"UID\" or \"UID:GID\"", "memory": "a size such as \"16Gi\""}[name], t)
+		}
+	}
+	if image, ok := attributes["image"].(string); ok {
+		attributes["image"] = s.image(b, image)
+	}
+}
+
+// image checks the name of a container image, or makes a folder's path absolute.
+func (s *scope) image(b *block, image string) string {
+	if strings.HasPrefix(image, "./") || strings.HasPrefix(image, "../") || strings.HasPrefix(image, "/") {
+		return s.e.m.resolvePath(image)
+	}
+	if image == "" || strings.ContainsAny(image, " \t\n\"'") || strings.Contains(image, "://") {
+		s.fail(b.at("image"), "Invalid value", "\"image\" must be the name of a container image such as \"debian:12-slim\", or the path of a folder with a root file system (\"./rootfs\"), not %q.", image)
+	}
+	return image
 }
 
 // backendAttributes reads the arguments of a block by attributeTypes.

@@ -1,14 +1,14 @@
 package hclspec
 
 import (
-	"strings"
+	"regexp"
 
 	"github.com/trainwright/trainwright/pipelines"
 )
 
 var stepBlock = &blockSpec{
-	Type: "step", Labels: []string{"name"}, Required: []string{"image", "command"},
-	Optional: append([]string{"inputs", "outputs"}, commonArguments...),
+	Type: "step", Labels: []string{"name"}, Required: []string{"command"},
+	Optional: append([]string{"image", "inputs", "outputs"}, commonArguments...),
 	Blocks:   []*blockSpec{retryBlock},
 }
 
@@ -16,9 +16,8 @@ var stepBlock = &blockSpec{
 func (s *scope) command(b *block, d *decoded) {
 	c := &pipelines.CommandSpec{}
 	d.spec.Command = c
-	c.Image, _ = s.text(b, "image", "command.image", early)
-	if b.attrs["image"] != nil && strings.TrimSpace(c.Image) != c.Image {
-		s.fail(b.at("image"), "Invalid value", "\"image\" must be the name of a container image, not %q.", c.Image)
+	if image, ok := s.text(b, "image", "command.image", early); ok {
+		c.Image = s.image(b, image)
 	}
 	list, ok := s.texts(b, "command", "command.command")
 	if c.Command = list; ok && len(list) == 0 {
@@ -32,10 +31,35 @@ func (s *scope) command(b *block, d *decoded) {
 	for name, path := range c.Outputs {
 		c.Outputs[name] = s.e.m.resolvePath(path)
 	}
+	for attr, names := range map[string]map[string]string{"inputs": c.Inputs, "outputs": c.Outputs} {
+		for name := range names {
+			if !partName.MatchString(name) {
+				s.fail(entryRange(b.attrs[attr].Expr, name), "Invalid name", "%q cannot name one of the %s: it is a file's name in the container, of letters, digits, \".\", \"_\" and \"-\".", name, attr)
+			}
+		}
+	}
 	if b.attrs["executor"] == nil {
 		d.executor = s.e.m.onlyContainerExecutor(s, b)
 	}
-	s.e.m.notYet(s, b.head, "Steps that run a container are not part of this version.")
+}
+
+// partName is the name of an input or output of a step.
+var partName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+
+// containerOf checks what a step's container needs of its executor.
+func (s *scope) containerOf(b *block, executor pipelines.Address) {
+	n := s.e.m.nodes[string(executor)]
+	if n == nil {
+		return
+	}
+	switch kind := n.block.labels[0]; {
+	case kind == "local":
+		s.fail(b.at("executor"), "Invalid executor", "%s runs a command in a container, and a local executor runs none. Declare an executor \"dagger\" block and name it.", b.address())
+	case kind != "dagger":
+		s.e.m.notYet(s, b.head, "Steps that run a command on the executor type \""+kind+"\" are not part of this version.")
+	case b.attrs["image"] == nil && n.block.attrs["image"] == nil:
+		s.fail(b.head, "Missing required argument", "%s needs an \"image\": here, or in %s, whose image is then used.", b.address(), executor)
+	}
 }
 
 // onlyContainerExecutor is where a step without executor runs.

@@ -73,6 +73,9 @@ func (s *scope) common(b *block, d *decoded) {
 			d.executor = address
 		}
 	}
+	if d.spec.Command != nil && d.executor != "" {
+		s.containerOf(b, d.executor)
+	}
 	if r := b.one("retry"); r != nil {
 		d.retry = s.retry(r)
 	}
@@ -195,7 +198,7 @@ func (s *scope) executorRef(a *hclsyntax.Attribute) (pipelines.Address, bool) {
 	if n == nil {
 		return "", false
 	}
-	if kind := n.block.labels[0]; kind != "local" {
+	if kind := n.block.labels[0]; kind != "local" && kind != "dagger" {
 		s.e.m.notYet(s, a.Expr.Range(), "Running steps on the executor type \""+kind+"\" is not part of this version.")
 	}
 	return pipelines.Address(address), true

@@ -30,7 +30,8 @@ type Task struct {
 	// Resume asks this attempt to go on from the newest readable checkpoint in
 	// RunDir/checkpoints (an earlier attempt of the same run).
 	Resume bool              `json:"resume,omitempty"`
-	Env    map[string]string `json:"env,omitempty"` // non-secret environment
+	GPUs   []int             `json:"gpus,omitempty"` // devices leased for a step in a container
+	Env    map[string]string `json:"env,omitempty"`  // non-secret environment
 }
 
 // TaskDataset is the dataset of a task.

@@ -123,8 +123,8 @@ func (ap *applying) lane(s pipelines.Step) (name string, width int) {
 	if planned.Action == ActionReuse {
 		return "reuse", 64
 	}
-	if name, n := ap.a.resource(*planned, ap.plan.source.Executors[s.Executor]); name != "" {
-		return name, n
+	if r := ap.a.resource(*planned, ap.plan.source.Executors[s.Executor]); r.name != "" {
+		return r.name, max(r.n/r.want, 1)
 	}
 	if ap.opts.Parallelism > 0 {
 		return "", ap.opts.Parallelism
@@ -218,25 +218,36 @@ func (ap *applying) carryOut(ctx context.Context, dec *decision) StepOutcome {
 		return fail(err)
 	}
 	tell := func(n Notice) { n.Address = dec.Address; ap.tell(n) }
-	if resource, n := ap.a.resource(dec.PlannedStep, dec.exec); resource != "" {
+	if r := ap.a.resource(dec.PlannedStep, dec.exec); r.name != "" {
 		orphan := func(slot int) (string, error) {
 			var mine *pipelines.Run
 			if dec.Action == ActionResume {
 				mine = dec.run
 			}
-			return ap.a.orphan(ctx, slotDevice(dec, slot), mine)
+			return ap.a.orphan(ctx, slotDevice(dec, slot), slot, mine)
 		}
-		slot, release, err := ap.a.slot(ctx, resource, n, orphan, tell)
+		slots, release, err := ap.a.slots(ctx, r, orphan, tell)
 		if err != nil {
 			return fail(err)
 		}
 		defer release()
-		t := *dec.spec.Train
-		t.Device = slotDevice(dec, slot)
-		dec.spec.Train = &t
+		ap.give(dec, slots)
 	}
 	s := &stepRun{a: ap.a, dec: dec, exec: exec, pipeline: ap.plan.Pipeline, applyID: ap.res.ApplyID, observe: ap.tell}
 	return s.do(ctx)
+}
+
+// give hands leased devices to a step. In a container they are counted from 0.
+func (ap *applying) give(dec *decision, slots []int) {
+	if isContainer(dec.exec) {
+		if gpusOf(dec.exec) > 0 {
+			dec.gpus = slots
+		}
+		return
+	}
+	t := *dec.spec.Train
+	t.Device = slotDevice(dec, slots[0])
+	dec.spec.Train = &t
 }
 
 // settled decides a step, after what an earlier apply left at work at its

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -72,6 +73,9 @@ func (s *stepRun) attempt(ctx context.Context, n int, old *pipelines.Attempt) (e
 	if sum := c.pretrained(); sum != "" {
 		s.dec.pretrained = "sha256:" + sum
 	}
+	if err := s.noteImages(exit.Images); err != nil {
+		return ending{}, err
+	}
 	if c.last != nil {
 		s.run.Progress = c.last
 	}
@@ -80,6 +84,31 @@ func (s *stepRun) attempt(ctx context.Context, n int, old *pipelines.Attempt) (e
 		return end, err
 	}
 	return end, nil
+}
+
+// noteImages keeps which container images were used, for the lock file. That
+// of a step block is part of its content key, which was planned without the
+// digest if the image was not pinned yet.
+func (s *stepRun) noteImages(used map[string]string) error {
+	if len(used) == 0 {
+		return nil
+	}
+	s.dec.images = used
+	c := s.dec.spec.Command
+	if c == nil || used[c.Image] == "" {
+		return nil
+	}
+	in := Inputs{}
+	if err := json.Unmarshal(s.dec.canonical, &in); err != nil {
+		return fmt.Errorf("inputs of %s: %w", s.dec.Address, err)
+	}
+	in["image"] = used[c.Image]
+	canonical, err := in.Canonical()
+	if err != nil {
+		return err
+	}
+	s.run.Inputs, s.run.ContentKey = canonical, ContentKey(canonical)
+	return nil
 }
 
 // prepare writes the attempt's folder; one that an earlier apply wrote
@@ -103,7 +132,7 @@ func (s *stepRun) prepare(ctx context.Context, n int, old bool) (pipelines.Task,
 
 // job is the attempt as an executor takes it.
 func (s *stepRun) job(ctx context.Context, task pipelines.Task) (Job, error) {
-	job := Job{Task: task, Env: s.dec.spec.Env, Secrets: s.dec.spec.SecretEnv, Timeout: s.dec.step.Timeout, Grace: s.a.grace()}
+	job := Job{Task: task, Images: s.dec.images, Env: s.dec.spec.Env, Secrets: s.dec.spec.SecretEnv, Timeout: s.dec.step.Timeout, Grace: s.a.grace()}
 	if s.dec.adapter == nil {
 		return job, nil
 	}

@@ -37,18 +37,20 @@ type decision struct {
 	adapter    adapters.Adapter
 	report     *pipelines.DatasetReport
 	canonical  []byte
-	run        *pipelines.Run // reused or continued; nil = a new one
-	parent     string         // of a new run that goes on from another
-	keepOld    map[string]any // values of Keep fields, as the checkpoint has them
-	filesGone  bool           // of the reused run
-	pretrained string         // hash of pretrained weights: as pinned, then as used
-	problems   Problems       // findings about the step
-	gates      Problems       // findings about its dataset
+	run        *pipelines.Run    // reused or continued; nil = a new one
+	parent     string            // of a new run that goes on from another
+	keepOld    map[string]any    // values of Keep fields, as the checkpoint has them
+	filesGone  bool              // of the reused run
+	pretrained string            // hash of pretrained weights: as pinned, then as used
+	images     map[string]string // container images: as pinned, then as used
+	gpus       []int             // leased for a step in a container
+	problems   Problems          // findings about the step
+	gates      Problems          // findings about its dataset
 }
 
 // decide resolves a step with the results known so far and chooses its action.
 func (d *decider) decide(ctx context.Context, step pipelines.Step, results pipelines.Results) (decision, error) {
-	dec := decision{step: step}
+	dec := decision{step: step, images: d.lock.Images}
 	d.resolving.Lock()
 	spec, err := step.Resolve(results)
 	d.resolving.Unlock()
@@ -99,6 +101,11 @@ func (dec *decision) describe() {
 func (d *decider) equip(dec *decision) {
 	step := dec.step
 	dec.exec = d.pipe.Executors[step.Executor]
+	if c := dec.spec.Command; c != nil && c.Image == "" { // the executor's
+		own := *c
+		own.Image, _ = dec.exec.Attributes["image"].(string)
+		dec.spec.Command = &own
+	}
 	if _, err := d.p.Executor(dec.exec); err != nil {
 		r := dec.exec.Range
 		if r.IsZero() {
@@ -106,8 +113,8 @@ func (d *decider) equip(dec *decision) {
 		}
 		dec.problems = append(dec.problems, problem(r, "Executor cannot be used", "%s runs on %s: %s", step.Address, executorName(dec.exec), err))
 	} else if step.Kind == pipelines.KindStep && isLocal(dec.exec) {
-		dec.problems = append(dec.problems, problem(step.Range, "Not available in this version",
-			"%s runs a command in a container, and the local executor runs none.", step.Address))
+		dec.problems = append(dec.problems, problem(step.Range, "Missing executor",
+			"%s runs a command in a container, and the local executor runs none. Declare an executor \"dagger\" block and name it.", step.Address))
 	}
 	if dec.adapter == nil {
 		return
@@ -124,7 +131,7 @@ func (d *decider) equip(dec *decision) {
 
 // inputs inspects the dataset and collects what the content key is made of.
 func (d *decider) inputs(ctx context.Context, dec *decision) (Inputs, error) {
-	kc := keyContext{Device: dec.Device, Hash: d.hasher.Path}
+	kc := keyContext{Device: dec.Device, Hash: d.hasher.Path, Images: dec.images}
 	if dec.adapter != nil {
 		kc.Adapter = dec.adapter.Info()
 	}
@@ -141,6 +148,11 @@ func (d *decider) inputs(ctx context.Context, dec *decision) (Inputs, error) {
 		dec.gates = gates(*ds, report)
 		if dec.Kind == pipelines.KindTrain || dec.Kind == pipelines.KindEvaluate {
 			dec.problems = append(dec.problems, usable(dec.spec, report, dec.step.Range)...)
+		}
+	}
+	if exec, err := d.p.Executor(dec.exec); err == nil { // equip reports the error
+		if n, ok := exec.(Noter); ok {
+			dec.Notes = n.Notes(dec.step, dec.report)
 		}
 	}
 	inputs, err := stepInputs(dec.spec, kc)

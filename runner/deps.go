@@ -32,7 +32,6 @@ type Job struct {
 	Secrets map[string]pipelines.Secret // environment that is never stored
 	Timeout time.Duration               // of this attempt; 0 = none
 	Grace   time.Duration               // between SIGTERM and SIGKILL
-	GPUs    []int                       // devices leased for a step in a container
 	Images  map[string]string           // pinned container images: reference as written -> with its digest
 }
 
@@ -78,6 +77,12 @@ type Executor interface {
 	Cancel(ctx context.Context, job Job) error
 	// Probe tells whether an attempt in that folder is alive.
 	Probe(ctx context.Context, attempt pipelines.Attempt) (Liveness, error)
+}
+
+// Noter is an executor that has something to say at plan about a step: what
+// of its block has no effect, or what takes long.
+type Noter interface {
+	Notes(step pipelines.Step, data *pipelines.DatasetReport) []string
 }
 
 // Store remembers. Suite: runner/store/storetest. Every method is atomic;

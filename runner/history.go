@@ -177,6 +177,11 @@ func (d *decider) filesAvailable(run *pipelines.Run) bool {
 			return false
 		}
 	}
+	for _, path := range run.Result.Outputs {
+		if !exists(path) {
+			return false
+		}
+	}
 	return true
 }
 

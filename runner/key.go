@@ -49,6 +49,7 @@ type keyContext struct {
 	Device  string // class: cpu | cuda; "" where it decides nothing
 	Dataset *pipelines.DatasetReport
 	Hash    func(path string) (string, error) // of a file's or folder's content
+	Images  map[string]string                 // pinned: reference -> with its digest
 }
 
 // stepInputs collects the inputs of a spec. Fields in spec.Unknown are left out.
@@ -179,6 +180,9 @@ func (in Inputs) train(spec pipelines.Spec, kc keyContext) error {
 func (in Inputs) command(spec pipelines.Spec, kc keyContext) error {
 	c := spec.Command
 	in["image"], in["command"] = c.Image, c.Command
+	if pinned := kc.Images[c.Image]; pinned != "" {
+		in["image"] = pinned
+	}
 	in["outputs"] = slices.Sorted(maps.Keys(c.Outputs))
 	for name, v := range spec.Env {
 		in["env."+name] = v

@@ -18,11 +18,12 @@ import (
 // LockFileName is the committed file that pins what a pipeline was run with.
 const LockFileName = ".runner.lock.hcl"
 
-// LockFile pins adapters by version, weights and datasets by hash.
+// LockFile pins adapters by version, weights, datasets and images by hash.
 type LockFile struct {
 	Adapters map[string]AdapterPin
 	Datasets map[string]string // name -> fingerprint
 	Weights  map[string]string // path relative to the pipeline, or "ADAPTER:MODEL" of pretrained ones -> "sha256:…"
+	Images   map[string]string // container image as written -> its reference with the digest
 }
 
 // AdapterPin is an adapter as it was used last.
@@ -66,13 +67,17 @@ func (l LockFile) Format() []byte {
 	for _, path := range slices.Sorted(maps.Keys(l.Weights)) {
 		fmt.Fprintf(&b, "\nweights %s {\n  sha256 = %s\n}\n", quote(path), quote(l.Weights[path]))
 	}
+	for _, ref := range slices.Sorted(maps.Keys(l.Images)) {
+		fmt.Fprintf(&b, "\nimage %s {\n  pinned = %s\n}\n", quote(ref), quote(l.Images[ref]))
+	}
 	return b.Bytes()
 }
 
 // pinsOf collects what decided steps use.
 func pinsOf(decisions []decision, dir string, h *hasher) LockFile {
-	lock := LockFile{Adapters: map[string]AdapterPin{}, Datasets: map[string]string{}, Weights: map[string]string{}}
+	lock := newLockFile()
 	for _, d := range decisions {
+		maps.Copy(lock.Images, d.images)
 		if d.adapter != nil {
 			i := d.adapter.Info()
 			lock.Adapters[i.Name] = AdapterPin{Version: i.Version, Numerics: i.Numerics, Lock: i.Lock}
@@ -92,16 +97,21 @@ func pinsOf(decisions []decision, dir string, h *hasher) LockFile {
 	return lock
 }
 
+func newLockFile() LockFile {
+	return LockFile{Adapters: map[string]AdapterPin{}, Datasets: map[string]string{}, Weights: map[string]string{}, Images: map[string]string{}}
+}
+
 // pretrainedPin names the pretrained weights of an adapter's model.
 func pretrainedPin(adapter, model string) string { return adapter + ":" + model }
 
 // merge returns l with other's pins over its own.
 func (l LockFile) merge(other LockFile) LockFile {
-	out := LockFile{Adapters: map[string]AdapterPin{}, Datasets: map[string]string{}, Weights: map[string]string{}}
+	out := newLockFile()
 	for _, src := range []LockFile{l, other} {
 		maps.Copy(out.Adapters, src.Adapters)
 		maps.Copy(out.Datasets, src.Datasets)
 		maps.Copy(out.Weights, src.Weights)
+		maps.Copy(out.Images, src.Images)
 	}
 	return out
 }

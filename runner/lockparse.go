@@ -13,12 +13,12 @@ import (
 // The lock file is HCL of one fixed form, a line for each thing, and read line
 // by line: HCL's own parser can be made to overflow the stack.
 var (
-	lockBlock = regexp.MustCompile(`^(adapter|dataset|weights)\s+("(?:[^"\\]|\\.)*")\s*\{$`)
+	lockBlock = regexp.MustCompile(`^(adapter|dataset|weights|image)\s+("(?:[^"\\]|\\.)*")\s*\{$`)
 	lockValue = regexp.MustCompile(`^([a-z0-9_]+)\s*=\s*("(?:[^"\\]|\\.)*"|[0-9]+)$`)
 )
 
 func parseLockFile(path string, text []byte) (LockFile, error) {
-	lock := LockFile{Adapters: map[string]AdapterPin{}, Datasets: map[string]string{}, Weights: map[string]string{}}
+	lock := newLockFile()
 	kind, name := "", ""
 	values := map[string]string{}
 	for i, line := range strings.Split(string(text), "\n") {
@@ -63,6 +63,11 @@ func (l *LockFile) add(kind, name string, values map[string]string) error {
 		l.Datasets[name] = values["fingerprint"]
 	case "weights":
 		l.Weights[name] = values["sha256"]
+	case "image":
+		if !strings.Contains(values["pinned"], "@sha256:") {
+			return fmt.Errorf("image %q needs its reference with a digest as pinned", name)
+		}
+		l.Images[name] = values["pinned"]
 	}
 	return nil
 }

@@ -16,7 +16,10 @@ func TestLockFileRoundTrip(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
 		names := rapid.MapOf(rapid.String(), rapid.StringMatching(`sha256:[0-9a-f]{8}`))
-		lock := runner.LockFile{Datasets: names.Draw(rt, "datasets"), Weights: names.Draw(rt, "weights"), Adapters: map[string]runner.AdapterPin{}}
+		lock := runner.LockFile{Datasets: names.Draw(rt, "datasets"), Weights: names.Draw(rt, "weights"), Adapters: map[string]runner.AdapterPin{}, Images: map[string]string{}}
+		for name, hash := range names.Draw(rt, "images") {
+			lock.Images[name] = name + "@" + hash
+		}
 		for name, hash := range names.Draw(rt, "adapters") {
 			lock.Adapters[name] = runner.AdapterPin{Version: name, Numerics: len(hash), Lock: hash}
 		}

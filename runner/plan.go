@@ -59,6 +59,7 @@ type PlannedStep struct {
 	Changes    []Change              `json:"changes,omitempty"`
 	KnownAfter []KnownAfter          `json:"known_after,omitempty"`
 	Settings   []SettingNote         `json:"settings,omitempty"` // inactive, derived and replaced ones
+	Notes      []string              `json:"notes,omitempty"`    // what the executor has to say
 	Start      *pipelines.Checkpoint `json:"start,omitempty"`    // checkpoint that training goes on from
 	Keep       []string              `json:"keep,omitempty"`     // fields whose checkpoint value stays
 	Reset      []string              `json:"reset,omitempty"`    // fields whose state is dropped

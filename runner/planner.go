@@ -22,6 +22,8 @@ type Planner struct {
 	// GPUs is how many CUDA devices local training may use; 0 makes
 	// device = "auto" mean cpu.
 	GPUs int
+	// HostGPUs is how many GPUs this machine has, for containers.
+	HostGPUs int
 	// Claim says for whose sources the state is used.
 	Claim Claim
 	// Now is the clock; nil = time.Now.

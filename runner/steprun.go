@@ -182,7 +182,7 @@ func (s *stepRun) close(ctx context.Context, end ending, result *pipelines.StepR
 // resultOf is what others may refer to, from what the step reported.
 func resultOf(runID string, r *pipelines.StepResult) *pipelines.Result {
 	out := &pipelines.Result{RunID: runID, Metrics: r.Metrics, LastMetrics: r.LastMetrics, PerClass: r.PerClass,
-		Best: r.Best, Latest: r.Latest, Artifacts: map[string]pipelines.Artifact{}}
+		Best: r.Best, Latest: r.Latest, Artifacts: map[string]pipelines.Artifact{}, Outputs: r.Outputs}
 	for _, c := range []*pipelines.Checkpoint{out.Best, out.Latest} {
 		if c != nil {
 			c.RunID = runID

@@ -25,7 +25,7 @@ func makeTask(dec *decision, run pipelines.Run, n int) pipelines.Task {
 		Version: pipelines.TaskVersion, Pipeline: run.Pipeline, Address: dec.Address,
 		RunID: run.ID, JobID: run.JobID, Attempt: n, Kind: dec.Kind, Adapter: dec.Adapter, TaskType: dec.TaskType,
 		RunDir: run.Dir, AttemptDir: attemptDir(run.Dir, n),
-		Evaluate: dec.spec.Evaluate, Export: dec.spec.Export, Resume: n > 1, Env: dec.spec.Env,
+		Evaluate: dec.spec.Evaluate, Export: dec.spec.Export, Command: dec.spec.Command, Resume: n > 1, GPUs: dec.gpus, Env: dec.spec.Env,
 	}
 	if m := dec.spec.Model; m != nil {
 		model := *m

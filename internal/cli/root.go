@@ -77,7 +77,7 @@ happen with apply.`,
 		newVersionCmd(a),
 		newCompletionCmd(a),
 	)
-	root.AddCommand(newStepCmd(a), newEvaluateCmd(a))
+	root.AddCommand(newStepCmd(a), newContainerCmd(), newRelayCmd(), newEvaluateCmd(a))
 	explain(root)
 	root.SetHelpCommandGroupID("more")
 	root.InitDefaultHelpCmd()

@@ -11,6 +11,7 @@ import (
 	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/executor/dagger"
 	"github.com/trainwright/trainwright/runner/executor/local"
 )
 
@@ -45,15 +46,23 @@ func userCache() (string, error) {
 }
 
 // executorFactory makes the executor of a block; the zero config is this
-// machine. Steps inherit the environment env.
+// machine. Local steps inherit the environment env, and so do the clients of
+// those in containers, which pass nothing of it on.
 func executorFactory(env []string) func(pipelines.ExecutorConfig) (runner.Executor, error) {
 	here := &local.Executor{Environ: env}
 	return func(c pipelines.ExecutorConfig) (runner.Executor, error) {
 		switch c.Type {
 		case "", "local":
 			return here, nil
+		case "dagger":
+			config, err := dagger.Parse(c)
+			if err != nil {
+				return nil, err
+			}
+			exe, err := os.Executable()
+			return &dagger.Executor{Config: config, Host: here, Program: exe, Library: ort.Find, LibraryVersion: ort.Version}, err
 		}
-		return nil, pipelines.Errorf(pipelines.CodeUnavailable, "executor %q is not available in this version; known: local", c.Type)
+		return nil, pipelines.Errorf(pipelines.CodeUnavailable, "executor %q is not available in this version; known: local, dagger", c.Type)
 	}
 }
 
@@ -67,6 +76,11 @@ func countGPUs() int {
 	if _, err := os.Stat(filepath.Join(filepath.Dir(library), "libonnxruntime_providers_cuda.so")); err != nil {
 		return 0
 	}
+	return hostGPUs()
+}
+
+// hostGPUs is how many NVIDIA devices this machine has.
+func hostGPUs() int {
 	devices, err := filepath.Glob("/dev/nvidia[0-9]*")
 	if err != nil {
 		return 0

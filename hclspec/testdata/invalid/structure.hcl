@@ -13,7 +13,7 @@ model "1x" { # ERROR: Invalid name
   name = "convnet"
 }
 executor "k8s" "x" {} # ERROR: Unknown executor type | "kubernetes"
-executor "dagger" {} # ERROR: Missing block label # ERROR: Missing required argument | "image"
+executor "dagger" {} # ERROR: Missing block label
 dataset "d" {
   format = "imagefolder"
   path   = "data"

@@ -23,7 +23,7 @@ model "det" {
 model "file" {
   name = "my.onnx" # ERROR: Not available in this version | .onnx
 }
-executor "dagger" "gpu" {
+executor "kubernetes" "gpu" {
   image = "x"
 }
 executor "local" "here" {
@@ -33,7 +33,7 @@ train "t" {
   model    = model.m
   dataset  = dataset.d
   epochs   = 2
-  executor = executor.dagger.gpu # ERROR: Not available in this version | "dagger"
+  executor = executor.kubernetes.gpu # ERROR: Not available in this version | "kubernetes"
   sweep { # ERROR: Not available in this version | Sweeps
     space = { "learning_rate" = [0.1, 0.2] }
   }
@@ -48,7 +48,7 @@ export "x" {
   checkpoint = train.t.best
   precision  = "int8" # ERROR: Not available in this version | int8
 }
-step "s" { # ERROR: Not available in this version | container
+step "s" { # ERROR: Not available in this version | "kubernetes"
   image   = "alpine"
   command = ["true"]
 }

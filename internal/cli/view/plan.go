@@ -101,6 +101,9 @@ func planStep(w io.Writer, s Style, step runner.PlannedStep) {
 	if step.Start != nil && step.Start.Path != "" {
 		fmt.Fprintf(w, "      starts from %s (epoch %d)\n", Clean(step.Start.Path), step.Start.Epoch)
 	}
+	for _, note := range step.Notes {
+		fmt.Fprintf(w, "      %s %s\n", s.Yellow("!"), Clean(note))
+	}
 	planSettings(w, s, step.Settings)
 }
 

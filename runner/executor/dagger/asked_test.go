@@ -73,7 +73,7 @@ func TestAsked(t *testing.T) {
 		return job
 	}
 	gpu := train("gpu")
-	gpu.GPUs = []int{2, 3}
+	gpu.Task.GPUs = []int{2, 3}
 	step := newJob(t, filepath.Join(root, "step"), "1")
 	step.Task.Kind, step.Task.Address = pipelines.KindStep, "step.prepare"
 	step.Task.Command = &pipelines.CommandSpec{Image: "alpine:3", Command: []string{"sh", "-c", "echo $A; cp -r /inputs/raw /outputs/clean"},

@@ -260,7 +260,7 @@ func TestTrouble(t *testing.T) {
 				engine.Version = c.config.Image
 			}
 			job := newJob(t, t.TempDir(), "1", executable(t), "executortest")
-			job.GPUs = c.gpus
+			job.Task.GPUs = c.gpus
 			if c.break_ != nil {
 				c.break_(t)
 			}

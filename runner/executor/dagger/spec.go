@@ -75,7 +75,7 @@ func (e *Executor) spec(job runner.Job) (spec, error) {
 	}
 	maps.Copy(s.Env, job.Command.Env)
 	maps.Copy(s.Env, job.Env)
-	for _, n := range job.GPUs {
+	for _, n := range t.GPUs {
 		s.GPUs = append(s.GPUs, strconv.Itoa(n))
 	}
 	if t.Kind == pipelines.KindStep {
