@@ -3,10 +3,18 @@
 // leaking between splits, and makes the fingerprint that plans are made of.
 // One file a format; formats are listed in format.go.
 //
-// Formats here are for image classification:
+// Formats of images by class:
 //
 //	imagefolder   ROOT/{train,val[,test]}/CLASS/**.jpg, or flat ROOT/CLASS/** with a split
 //	dice          ROOT/{train,val[,test]}/CLASS/**.jpg, always divided already
+//
+// Formats of images with boxes (coco.go, yolo.go and voc.go say where labels lie):
+//
+//	coco          a JSON file per split: boxes, outlines, keypoints
+//	yolo          data.yaml or folders, a text file per image
+//	voc           an XML file per image
+//
+// One set in these three styles has one fingerprint.
 //
 // Classes are the folder names in byte order, labels count from 0, samples are
 // in the order of (class, path): what torchvision's ImageFolder gives. Unlike
@@ -49,6 +57,9 @@ func (c *Catalog) Index(ctx context.Context, spec pipelines.DatasetSpec) (pipeli
 }
 
 func (c *Catalog) look(ctx context.Context, spec pipelines.DatasetSpec) (pipelines.DatasetIndex, pipelines.DatasetReport, error) {
+	if f, err := lookupFormat(spec); err == nil && f.labels != nil {
+		return c.lookBoxes(ctx, spec)
+	}
 	report := pipelines.DatasetReport{Name: spec.Name, Path: spec.Path, Format: formatOf(spec)}
 	l, err := list(ctx, spec)
 	if err != nil {

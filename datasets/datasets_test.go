@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -118,7 +119,7 @@ func TestImageFolder(t *testing.T) {
 		{Path: filepath.Join(root, "train/dog/002.png"), Label: 1},
 		{Path: filepath.Join(root, "train/dog/old/000.png"), Label: 1},
 	}
-	if !slices.Equal(ix.Splits["train"], want) {
+	if !reflect.DeepEqual(ix.Splits["train"], want) {
 		t.Errorf("train = %v", ix.Splits["train"])
 	}
 }
@@ -294,7 +295,7 @@ func TestProblemsAreNamed(t *testing.T) {
 		{"paths without val", pipelines.DatasetSpec{Name: "pets", Paths: map[string]string{"train": flat}}, datasets.MissingSplit, "val"},
 		{"split of a divided one", pipelines.DatasetSpec{Name: "pets", Path: ok, Split: &half}, datasets.BadSplit, "already"},
 		{"fractions", pipelines.DatasetSpec{Name: "pets", Path: flat, Split: &pipelines.Split{Train: 0.9, Val: 0.3}}, datasets.BadSplit, "1.2"},
-		{"later format", pipelines.DatasetSpec{Name: "pets", Format: "coco", Path: ok}, datasets.Unavailable, "not available in this version"},
+		{"later format", pipelines.DatasetSpec{Name: "pets", Format: "custom", Path: ok}, datasets.Unavailable, "not available in this version"},
 		{"unknown format", pipelines.DatasetSpec{Name: "pets", Format: "imagefoldr", Path: ok}, datasets.Unavailable, `did you mean "imagefolder"`},
 		{"transforms", pipelines.DatasetSpec{Name: "pets", Path: ok, Transforms: map[string]any{"flip": true}}, datasets.Unavailable, "transforms"},
 		{"links in a circle", imagefolder(circle(t)), datasets.Unreadable, "a link to a folder above"},

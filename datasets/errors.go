@@ -32,6 +32,8 @@ const (
 	fileNotImage   = "not_image"
 	fileCorrupt    = "corrupt"
 	fileBomb       = "bomb"
+	fileAnnotation = "annotation"    // a line of a label file
+	fileMissing    = "missing_image" // labels of an image that is not there
 )
 
 // Error is one thing that makes a dataset unusable. Its text says what, where

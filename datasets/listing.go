@@ -36,7 +36,7 @@ func newListing() *listing {
 func list(ctx context.Context, spec pipelines.DatasetSpec) (*listing, error) {
 	spec = absolute(spec)
 	if len(spec.Transforms) > 0 {
-		return nil, fault(Unavailable, spec, Error{}, "transforms is not available in this version; remove it (augmentation belongs into config { augmentation { … } } of train)")
+		return nil, transformsUnavailable(spec)
 	}
 	if len(spec.Union) > 0 {
 		return listUnion(ctx, spec)
@@ -107,7 +107,7 @@ func listPaths(ctx context.Context, spec pipelines.DatasetSpec) (*listing, error
 // member's number.
 func listUnion(ctx context.Context, spec pipelines.DatasetSpec) (*listing, error) {
 	if spec.Path != "" || len(spec.Paths) > 0 || spec.Split != nil {
-		return nil, fault(WrongFolder, spec, Error{}, "union stands beside path, paths or split; divide and place the datasets that it joins instead")
+		return nil, unionBeside(spec)
 	}
 	all := newListing()
 	for i, member := range spec.Union {
@@ -180,4 +180,12 @@ func (l *listing) sort() {
 		}
 		return strings.Compare(a.rel, b.rel)
 	})
+}
+
+func transformsUnavailable(spec pipelines.DatasetSpec) error {
+	return fault(Unavailable, spec, Error{}, "transforms is not available in this version; remove it (augmentation belongs into config { augmentation { … } } of train)")
+}
+
+func unionBeside(spec pipelines.DatasetSpec) error {
+	return fault(WrongFolder, spec, Error{}, "union stands beside path, paths or split; divide and place the datasets that it joins instead")
 }

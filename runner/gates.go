@@ -12,13 +12,17 @@ import (
 // gates applies a dataset's checks to what was found. Errors stop the plan.
 func gates(spec pipelines.DatasetSpec, report pipelines.DatasetReport) Problems {
 	var out Problems
+	what := "files"
+	if report.Boxes != nil {
+		what = "files or labels"
+	}
 	if n := len(report.Corrupt); n > spec.Checks.MaxCorrupt {
 		out = append(out, problem(spec.Range, "Corrupt images",
-			"Dataset %q has %d files that cannot be read and max_corrupt allows %d: %s. Repair or remove them, or raise checks { max_corrupt }.",
-			spec.Name, n, spec.Checks.MaxCorrupt, someProblems(report.Corrupt)))
+			"Dataset %q has %d %s that cannot be read and max_corrupt allows %d: %s. Repair or remove them, or raise checks { max_corrupt }.",
+			spec.Name, n, what, spec.Checks.MaxCorrupt, someProblems(report.Corrupt)))
 	} else if n > 0 {
 		out = append(out, warning(spec.Range, "Corrupt images",
-			"Dataset %q has %d files that cannot be read and are left out: %s.", spec.Name, n, someProblems(report.Corrupt)))
+			"Dataset %q has %d %s that cannot be read and are left out: %s.", spec.Name, n, what, someProblems(report.Corrupt)))
 	}
 	if min := spec.Checks.MinPerClass; min > 0 {
 		var few []string
@@ -70,7 +74,11 @@ func usable(spec pipelines.Spec, report pipelines.DatasetReport, r pipelines.Ran
 func someProblems(files []pipelines.FileProblem) string {
 	var list []string
 	for _, f := range files {
-		list = append(list, f.Path+" ("+f.Error+")")
+		place := f.Path
+		if f.Line > 0 {
+			place = fmt.Sprintf("%s:%d", f.Path, f.Line)
+		}
+		list = append(list, place+" ("+f.Error+")")
 	}
 	return some(list)
 }

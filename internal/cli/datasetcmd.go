@@ -14,9 +14,9 @@ import (
 func newDatasetCmd(a *app) *cobra.Command {
 	c := describe(&cobra.Command{
 		Use:   "dataset",
-		Short: "Look at a dataset, or make a sample one",
-	}, "Looks at image datasets, and makes a sample one to try things with.")
-	c.AddCommand(newDatasetInspectCmd(a), newDatasetSampleCmd(a))
+		Short: "Look at a dataset, convert its labels, or make a sample one",
+	}, "Looks at image datasets, converts labels, and makes samples to try things with.")
+	c.AddCommand(newDatasetInspectCmd(a), newDatasetConvertCmd(a), newDatasetSampleCmd(a))
 	return c
 }
 
@@ -56,7 +56,8 @@ func newDatasetInspectCmd(a *app) *cobra.Command {
 Reads every image of a folder once and shows its format, classes and counts per
 split, image sizes, unreadable files, images that stand in two splits, and the
 fingerprint that plans are made of. A flat folder of classes is divided 80/20
-as a new pipeline would.`)
+as a new pipeline would. Of detection data (coco, yolo, voc) every label is
+read: what cannot be is told with its file and line.`)
 	c.Flags().StringVar(&spec.Format, "format", "", "read it as `FORMAT` instead of the one that it looks like")
 	return c
 }

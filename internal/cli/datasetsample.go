@@ -21,7 +21,7 @@ func newDatasetSampleCmd(a *app) *cobra.Command {
 		Use:   "sample",
 		Short: "Make a sample dataset",
 	}, "Makes a dataset to try things with; no download.")
-	c.AddCommand(newSampleGlyphsCmd(a))
+	c.AddCommand(newSampleGlyphsCmd(a), newSampleShapesCmd(a))
 	return c
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/trainwright/trainwright/pipelines"
 )
@@ -22,6 +23,11 @@ func Dataset(w io.Writer, s Style, r pipelines.DatasetReport, split *pipelines.S
 	}
 	fmt.Fprintf(w, "  fingerprint %s\n\n", r.Fingerprint)
 
+	counts := r.Counts
+	if r.Boxes != nil {
+		fmt.Fprintln(w, "  Boxes by class:")
+		counts = r.Boxes
+	}
 	splits := splitNames(r)
 	head := append([]string{"CLASS"}, splits...)
 	rows := [][]string{head}
@@ -29,7 +35,7 @@ func Dataset(w io.Writer, s Style, r pipelines.DatasetReport, split *pipelines.S
 	for _, class := range r.Classes {
 		row := []string{class}
 		for i, sp := range splits {
-			n := r.Counts[sp][class]
+			n := counts[sp][class]
 			totals[i] += n
 			row = append(row, strconv.Itoa(n))
 		}
@@ -42,9 +48,13 @@ func Dataset(w io.Writer, s Style, r pipelines.DatasetReport, split *pipelines.S
 	Table(w, s, "  ", append(rows, last))
 
 	if n := len(r.Corrupt); n > 0 {
-		fmt.Fprintf(w, "\n%s\n", s.Red(Count(n, "file")+" cannot be used:"))
+		what := "file"
+		if r.Boxes != nil {
+			what = "file or label"
+		}
+		fmt.Fprintf(w, "\n%s\n", s.Red(strings.Replace(Count(n, what), "file or labels", "files or labels", 1)+" cannot be used:"))
 		for _, p := range r.Corrupt[:min(maxListed, n)] {
-			fmt.Fprintf(w, "  %s: %s\n", Clean(p.Path), Clean(p.Error))
+			fmt.Fprintf(w, "  %s: %s\n", Clean(Place(p)), Clean(p.Error))
 		}
 		more(w, n)
 	}
@@ -97,4 +107,12 @@ func Bytes(n int64) string {
 		return fmt.Sprintf("%d B", n)
 	}
 	return fmt.Sprintf("%.1f %s", v, units[i])
+}
+
+// Place is where a problem of a file lies, with the line where one is known.
+func Place(p pipelines.FileProblem) string {
+	if p.Line > 0 {
+		return fmt.Sprintf("%s:%d", p.Path, p.Line)
+	}
+	return p.Path
 }
