@@ -119,9 +119,12 @@ func (c *collector) file(ctx context.Context, events []pipelines.Event) error {
 		if !sleep(ctx, delay) || (c.asked.Err() != nil && try > 3) {
 			return fmt.Errorf("events of %s are in its spool and could not be stored: %w", c.spec.Address, err)
 		}
-		delay = min(2*delay, 30*time.Second)
+		delay = min(2*delay, maxStorePause)
 	}
 }
+
+// maxStorePause bounds how long after its return a store is noticed.
+const maxStorePause = 4 * time.Second
 
 // sleep waits, and reports false when ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {

@@ -63,7 +63,7 @@ func (a *app) open(ctx context.Context, p *pipelines.Pipeline, f planFlags) (*se
 		return nil, err
 	}
 	a.log.Debug("opening the state", "path", place.path, "pipeline", p.Name)
-	store, err := place.open(ctx)
+	store, err := place.openPatient(ctx, a.log)
 	if err != nil {
 		return nil, err
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/store/postgres"
 	"github.com/trainwright/trainwright/runner/store/sqlite"
+	"github.com/trainwright/trainwright/runner/store/sqlstore"
 )
 
 // stateDir is where a pipeline's state lies beside its sources.
@@ -100,6 +103,25 @@ func (p storePlace) open(ctx context.Context) (runner.Store, error) {
 		return postgres.Open(ctx, p.address)
 	}
 	return sqlite.Open(ctx, p.path)
+}
+
+// storePatience is how long an apply waits for a database that went away.
+const storePatience = 15 * time.Minute
+
+// openPatient is open for an apply: a database that goes away later is waited
+// for, which is logged. One that is away now is an error.
+func (p storePlace) openPatient(ctx context.Context, log *slog.Logger) (runner.Store, error) {
+	store, err := p.open(ctx)
+	if s, ok := store.(*sqlstore.Store); ok && err == nil {
+		s.Wait(sqlstore.Waiting{For: storePatience, Tell: func(away error) {
+			if away != nil {
+				log.Warn("the store is away; steps go on, and it is tried again", "store", p.path, "error", away)
+			} else {
+				log.Warn("the store is back", "store", p.path)
+			}
+		}})
+	}
+	return store, err
 }
 
 // openOf opens the store of the pipeline at dir, of which no value needs to be known.

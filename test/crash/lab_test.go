@@ -34,6 +34,7 @@ type lab struct {
 	dir     string
 	program []string // the runner's command line
 	env     []string
+	open    func() runner.Store // nil = the SQLite file in dir
 }
 
 func newLab(t *testing.T, pipeline string, env ...string) *lab {
@@ -100,6 +101,9 @@ func (l *lab) endSteps() {
 
 func (l *lab) store() runner.Store {
 	l.t.Helper()
+	if l.open != nil {
+		return l.open()
+	}
 	s, err := sqlite.Open(context.Background(), filepath.Join(l.dir, ".runner", "state.db"))
 	if err != nil {
 		l.t.Fatal(err)

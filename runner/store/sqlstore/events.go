@@ -18,47 +18,50 @@ import (
 func (s *Store) AppendEvents(ctx context.Context, runID string, events []pipelines.Event) (int, error) {
 	fresh := 0
 	var d *deriver
-	err := s.write(ctx, "file events of run "+runID, "run "+runID, func(t tx) error {
-		fresh, d = 0, newDeriver(t, runID)
-		if err := runExists(t, runID); err != nil {
-			return err
-		}
-		history := make([]pipelines.Event, 0, len(events))
-		var newest *pipelines.Event
-		for i, e := range events {
-			if e.Attempt < 1 || e.Seq < 1 {
-				return pipelines.Errorf(pipelines.CodeInvalid, "event %d of the batch has attempt %d and seq %d; both count from 1", i, e.Attempt, e.Seq)
+	// Not patient: who files events has them in a spool, and goes on.
+	err := s.patiently(ctx, Waiting{}, func() error {
+		return s.writeOnce(ctx, "run "+runID, func(t tx) error {
+			fresh, d = 0, newDeriver(t, runID)
+			if err := runExists(t, runID); err != nil {
+				return err
 			}
-			if e.Type != pipelines.EventProgress {
-				history = append(history, e)
-			} else if newest == nil || after(e, *newest) {
-				newest = &events[i]
+			history := make([]pipelines.Event, 0, len(events))
+			var newest *pipelines.Event
+			for i, e := range events {
+				if e.Attempt < 1 || e.Seq < 1 {
+					return pipelines.Errorf(pipelines.CodeInvalid, "event %d of the batch has attempt %d and seq %d; both count from 1", i, e.Attempt, e.Seq)
+				}
+				if e.Type != pipelines.EventProgress {
+					history = append(history, e)
+				} else if newest == nil || after(e, *newest) {
+					newest = &events[i]
+				}
 			}
-		}
-		filed, err := d.file(history)
-		if err != nil {
-			return err
-		}
-		fresh = len(filed)
-		for _, e := range filed {
-			if err := d.derive(e); err != nil {
-				return fmt.Errorf("event %d of attempt %d: %w", e.Seq, e.Attempt, err)
-			}
-		}
-		if newest != nil {
-			n, err := saveProgress(t, runID, *newest)
+			filed, err := d.file(history)
 			if err != nil {
 				return err
 			}
-			fresh += int(n)
-		}
-		if err := d.flush(); err != nil {
-			return err
-		}
-		return d.finish()
+			fresh = len(filed)
+			for _, e := range filed {
+				if err := d.derive(e); err != nil {
+					return fmt.Errorf("event %d of attempt %d: %w", e.Seq, e.Attempt, err)
+				}
+			}
+			if newest != nil {
+				n, err := saveProgress(t, runID, *newest)
+				if err != nil {
+					return err
+				}
+				fresh += int(n)
+			}
+			if err := d.flush(); err != nil {
+				return err
+			}
+			return d.finish()
+		})
 	})
 	if err != nil {
-		return 0, err
+		return 0, s.fail("file events of run "+runID, err)
 	}
 	s.series.remember(runID, d.ids)
 	return fresh, nil

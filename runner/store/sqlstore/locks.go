@@ -56,7 +56,7 @@ func (s *Store) LockHolder(ctx context.Context, pipeline string) (h runner.LockH
 	return h, ok, s.fail("read the lock of "+pipeline, err)
 }
 
-func readHolder(row *sql.Row) (h runner.LockHolder, ok bool, err error) {
+func readHolder(row interface{ Scan(dest ...any) error }) (h runner.LockHolder, ok bool, err error) {
 	var body string
 	if err := row.Scan(&body); errors.Is(err, sql.ErrNoRows) {
 		return h, false, nil

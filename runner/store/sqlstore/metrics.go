@@ -17,7 +17,15 @@ const longSeries = 10_000
 // Metrics lists metric rows series by series (name, split, class), each in
 // the order of training, down-sampled to at most f.MaxPoints a series; its
 // first, last, lowest and highest points stay.
-func (s *Store) Metrics(ctx context.Context, f runner.MetricFilter) ([]runner.MetricRow, error) {
+func (s *Store) Metrics(ctx context.Context, f runner.MetricFilter) (out []runner.MetricRow, err error) {
+	err = s.patiently(ctx, s.waiting, func() error {
+		out, err = s.metrics(ctx, f)
+		return err
+	})
+	return out, s.fail("list metrics of run "+f.RunID, err)
+}
+
+func (s *Store) metrics(ctx context.Context, f runner.MetricFilter) ([]runner.MetricRow, error) {
 	q := metricQuery{s: s, ctx: ctx, f: f, visible: ` AND superseded = 0`}
 	if f.IncludeSuperseded {
 		q.visible = ""
@@ -79,7 +87,7 @@ func (q *metricQuery) which() (string, []any) {
 
 func (q *metricQuery) find() (err error) {
 	where, args := q.which()
-	q.curves, err = list(q.ctx, q.s, "list metrics of run "+q.f.RunID, func(rows *sql.Rows) (*curve, error) {
+	q.curves, err = listOnce(q.ctx, q.s, func(rows *sql.Rows) (*curve, error) {
 		c := &curve{}
 		return c, rows.Scan(&c.id, &c.name, &c.split, &c.class)
 	}, `SELECT id, name, split, class FROM metric_series WHERE `+where+` ORDER BY id`, args...)
@@ -93,7 +101,7 @@ func (q *metricQuery) find() (err error) {
 // measure counts the points of each series.
 func (q *metricQuery) measure() error {
 	where, args := q.which()
-	_, err := list(q.ctx, q.s, "count metrics of run "+q.f.RunID, func(rows *sql.Rows) (struct{}, error) {
+	_, err := listOnce(q.ctx, q.s, func(rows *sql.Rows) (struct{}, error) {
 		var id, count, from, to int64
 		err := rows.Scan(&id, &count, &from, &to)
 		if c := q.byID[id]; c != nil {
@@ -153,7 +161,7 @@ func (q *metricQuery) scan(query string, args []any) error {
 			now.rows = downsample(now.rows, q.f.MaxPoints)
 		}
 	}
-	_, err := list(q.ctx, q.s, "list metrics of run "+q.f.RunID, func(rows *sql.Rows) (struct{}, error) {
+	_, err := listOnce(q.ctx, q.s, func(rows *sql.Rows) (struct{}, error) {
 		var id int64
 		r, err := scanMetric(rows, &id)
 		if err != nil {

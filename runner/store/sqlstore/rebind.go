@@ -37,7 +37,7 @@ func remembered(rebind func(string) string) func(string) string {
 
 // rowsAtOnce are the numbers of rows that one statement inserts: few
 // statements for any number of rows, and few forms that a database prepares.
-var rowsAtOnce = []int{256, 32, 4, 1}
+var rowsAtOnce = []int{1000, 500, 100, 20, 4, 1}
 
 // insert inserts rows, several in a statement, and reads what it returns.
 // into is the table with its columns; suffix follows the values.
@@ -83,7 +83,19 @@ func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",
 
 func tuples(n int, tuple string) string { return strings.TrimSuffix(strings.Repeat(tuple+",", n), ",") }
 
-// row reads one row outside a transaction.
-func (s *Store) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return s.db.QueryRowContext(ctx, s.dialect.Rebind(query), plain(args)...)
+// row is a row that will be read outside a transaction.
+type row struct {
+	s     *Store
+	ctx   context.Context
+	query string
+	args  []any
+}
+
+func (s *Store) row(ctx context.Context, query string, args ...any) row {
+	return row{s, ctx, s.dialect.Rebind(query), plain(args)}
+}
+
+// Scan reads it; sql.ErrNoRows where there is none.
+func (r row) Scan(dest ...any) error {
+	return r.s.patiently(r.ctx, r.s.waiting, func() error { return r.s.db.QueryRowContext(r.ctx, r.query, r.args...).Scan(dest...) })
 }

@@ -12,6 +12,7 @@ import (
 // slot, also for the same holder.
 func (s *Store) AcquireSlot(ctx context.Context, resource string, n int, holder runner.LockHolder) (slot int, ok bool, err error) {
 	err = s.write(ctx, "lease a slot of "+resource, "slots "+resource, func(t tx) error {
+		slot, ok = 0, false
 		taken, err := liveSlots(t, resource)
 		if err != nil {
 			return err

@@ -32,9 +32,15 @@ type Dialect struct {
 	// Refused reports that the database never takes such data, as a name too
 	// long for an index; nil = that has no form of its own.
 	Refused func(error) bool
-	// Lock makes a transaction wait for others with the same subject; nil
-	// where a transaction excludes all other writers from its start.
-	Lock func(ctx context.Context, tx *sql.Tx, subject string) error
+	// Lock makes a transaction wait for others with the same subject, and
+	// names it, for Committed; nil where a transaction excludes all other
+	// writers from its start.
+	Lock func(ctx context.Context, tx *sql.Tx, subject string) (id string, err error)
+	// Away reports that the server cannot be reached or went away; nil = it is
+	// always there. Committed tells what became of a transaction whose commit
+	// got no answer.
+	Away      func(error) bool
+	Committed func(ctx context.Context, db *sql.DB, id string) (bool, error)
 }
 
 // Store fulfils runner.Store. Each of its writes is a transaction that no
@@ -43,6 +49,7 @@ type Store struct {
 	db      *sql.DB
 	dialect Dialect
 	series  seriesCache
+	waiting Waiting
 }
 
 // New makes a store over a database whose schema is up to date.
@@ -81,23 +88,32 @@ func (t tx) query(query string, args ...any) (*sql.Rows, error) {
 }
 
 // write runs fn in a transaction that no other of the same subject overlaps,
-// and says what was being done in its error.
+// and says what was being done in its error. fn may run again.
 func (s *Store) write(ctx context.Context, doing, subject string, fn func(tx) error) error {
+	return s.fail(doing, s.patiently(ctx, s.waiting, func() error { return s.writeOnce(ctx, subject, fn) }))
+}
+
+func (s *Store) writeOnce(ctx context.Context, subject string, fn func(tx) error) error {
 	sqlTx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return s.fail(doing, err)
+		return err
 	}
+	id := ""
 	if s.dialect.Lock != nil {
-		err = s.dialect.Lock(ctx, sqlTx, subject)
+		id, err = s.dialect.Lock(ctx, sqlTx, subject)
 	}
 	if err == nil {
 		err = fn(tx{ctx, sqlTx, s})
 	}
 	if err != nil {
 		_ = sqlTx.Rollback()
-		return s.fail(doing, err)
+		return err
 	}
-	return s.fail(doing, sqlTx.Commit())
+	err = sqlTx.Commit()
+	if err != nil && s.away(err) && s.dialect.Committed != nil {
+		return s.settle(ctx, id, err)
+	}
+	return err
 }
 
 // fail gives an error of the database its code; errors that have one pass.
@@ -145,22 +161,30 @@ func changed(n int64, err error, noun, id string) error {
 	return err
 }
 
-// list scans every row of a query.
-func list[T any](ctx context.Context, s *Store, doing string, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
+// list scans every row of a query. scan may see the first rows again.
+func list[T any](ctx context.Context, s *Store, doing string, scan func(*sql.Rows) (T, error), query string, args ...any) (out []T, err error) {
+	err = s.patiently(ctx, s.waiting, func() error {
+		out, err = listOnce(ctx, s, scan, query, args...)
+		return err
+	})
+	return out, s.fail(doing, err)
+}
+
+func listOnce[T any](ctx context.Context, s *Store, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := s.db.QueryContext(ctx, s.dialect.Rebind(query), plain(args)...)
 	if err != nil {
-		return nil, s.fail(doing, err)
+		return nil, err
 	}
 	defer rows.Close()
 	out := []T{}
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
-			return nil, s.fail(doing, err)
+			return nil, err
 		}
 		out = append(out, v)
 	}
-	return out, s.fail(doing, rows.Err())
+	return out, rows.Err()
 }
 
 // Times are stored as nanoseconds since 1970, the zero time as 0.
