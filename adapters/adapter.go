@@ -24,6 +24,23 @@ type Adapter interface {
 	Command(ctx context.Context, taskPath string) (Command, error)
 }
 
+// Preparer is an adapter whose steps need something on the machine that they
+// run on which this program does not carry: a Python environment.
+type Preparer interface {
+	// Ready tells what is missing, and which command obtains it. Pure and fast.
+	Ready() error
+	// Prepare obtains it, once: repeating it changes nothing.
+	Prepare(ctx context.Context, o PrepareOptions) error
+}
+
+// PrepareOptions say how an environment is made.
+type PrepareOptions struct {
+	Offline bool     // only from Wheels and what PIP_FIND_LINKS names
+	Wheels  []string // folders with wheels
+	// Tell is called with lines for people; nil = nobody listens.
+	Tell func(line string)
+}
+
 // Info is what an adapter is.
 type Info struct {
 	Name        string   `json:"name"`

@@ -179,6 +179,9 @@ func (m *module) unknownAdapter(s *scope, b *block, d *modelDecl) {
 		}
 	}
 	declared := m.nodes["adapter."+d.adapter] != nil
+	if declared && m.opts.External != nil {
+		return // why it is not known is told at its block
+	}
 	if declared || slices.Contains(laterAdapters, d.adapter) {
 		m.notYet(s, b.at("adapter"), fmt.Sprintf("The adapter %q is not part of this version.", d.adapter))
 		if m.opts.Validate {

@@ -72,6 +72,7 @@ func (m *module) build(p *pipelines.Pipeline, autoVars []pipelines.Source) {
 		m.checkNames(n.refs, n.block != nil && n.block.attrs["for_each"] != nil)
 		m.link(n)
 	}
+	m.declareAdapters(p)
 	m.pipeline(p)
 	p.Policy = m.policy()
 	m.steps(p, sorted)
@@ -88,8 +89,6 @@ func (m *module) build(p *pipelines.Pipeline, autoVars []pipelines.Source) {
 			if o, ok := m.output(b); ok {
 				p.Outputs = append(p.Outputs, o)
 			}
-		case "adapter":
-			m.adapterDecl(b)
 		}
 	}
 	m.backends(p)

@@ -15,6 +15,10 @@ type Options struct {
 	// secret("X"). os.LookupEnv in the command.
 	Environ func(name string) (string, bool)
 	Catalog Catalog
+	// External reads the committed description of a user's own adapter. Its
+	// error says what is wrong with it and which command mends that. Nil: no
+	// adapters of the user's own.
+	External func(c pipelines.AdapterConfig) (Catalog, error)
 	// Validate checks only: an unset environment variable or a variable
 	// without a value is unknown, and what this version cannot execute is no error.
 	Validate bool

@@ -15,12 +15,22 @@ type Pipeline struct {
 	Steps     []Step // train, evaluate, export, step
 	Checks    []Check
 	Outputs   []Output
+	Adapters  []AdapterConfig            // adapter "NAME" { … }: the user's own
 	Executors map[Address]ExecutorConfig // "executor.dagger.gpu"
 	Artifacts *BackendConfig             // artifacts "s3" { … }
 	Trackers  []BackendConfig
 	Notifies  []BackendConfig
 	Moved     []Moved
 	Policy    Policy
+}
+
+// AdapterConfig is an adapter block: a user's own adapter in Python.
+type AdapterConfig struct {
+	Name         string
+	Source       string // absolute path of its file or package folder
+	Requirements string // absolute path of its requirements file; "" = none
+	Strict       bool   // settings of defaults and presets that it never reads fail the run, too
+	Range        Range
 }
 
 // Variable is the value that a variable got, and from where.

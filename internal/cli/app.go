@@ -12,14 +12,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/hclspec"
 	"github.com/trainwright/trainwright/internal/cli/view"
 )
 
 // app is what the commands share: streams, environment and the global flags.
 type app struct {
-	Config
-	env map[string]string
+	Config  // Adapters grows by those that a loaded pipeline declares
+	env     map[string]string
+	builtIn adapters.Registry // the adapters of this program
 
 	chdir    string
 	json     bool
@@ -34,7 +36,7 @@ type app struct {
 }
 
 func newApp(cfg Config) *app {
-	a := &app{Config: cfg, env: map[string]string{}, redactor: &redactor{}, files: hclspec.Files{}}
+	a := &app{Config: cfg, builtIn: cfg.Adapters, env: map[string]string{}, redactor: &redactor{}, files: hclspec.Files{}}
 	for _, kv := range cfg.Env {
 		k, v, _ := strings.Cut(kv, "=")
 		a.env[k] = v

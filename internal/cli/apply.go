@@ -35,6 +35,11 @@ func newApplyCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if how.offline { // before anybody is asked
+				if err := a.equip(c.Context(), s.pipeline, plan, true); err != nil {
+					return err
+				}
+			}
 			if plan.Changes && !how.autoApprove {
 				if err := a.approve(c.Context(), how); err != nil {
 					return err
@@ -130,6 +135,9 @@ type applyView interface {
 // apply runs a plan, shows it, writes the reports of its trainings.
 func (a *app) apply(ctx context.Context, s *session, plan *runner.Plan, how applyFlags, operation string) error {
 	s.applier.Grace = how.grace
+	if err := a.equip(ctx, s.pipeline, plan, how.offline); err != nil {
+		return err
+	}
 	if how.offline {
 		s.applier.Executor = executorFactory(append(slices.Clone(a.Env), "HF_HUB_OFFLINE=1"))
 	}

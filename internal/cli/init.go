@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/trainwright/trainwright/adapters"
+	"github.com/trainwright/trainwright/adapters/external"
 	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/internal/cli/view"
 	"github.com/trainwright/trainwright/pipelines"
@@ -18,19 +20,24 @@ import (
 
 func newInitCmd(a *app) *cobra.Command {
 	var flags pipelineFlags
+	var o adapters.PrepareOptions
 	c := describe(&cobra.Command{
 		Use:   "init [PATH]",
 		Short: "Fetch what training needs and pin the adapters",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.initialize(c.Context(), a.pipelinePath(args), flags)
+			return a.initialize(c.Context(), a.pipelinePath(args), flags, o)
 		},
 	}, `
 Obtains the ONNX Runtime library (once, into the user's cache, its SHA-256
-checked; or set RUNNER_ORT_LIB), and pins the adapters that the pipeline uses
-in .runner.lock.hcl. Commit that file. A folder without a pipeline is fine:
-then only the library is fetched. Repeating it changes nothing.`, exitDone, exitError, exitCancelled)
+checked; or set RUNNER_ORT_LIB). Makes a Python environment for each Python
+adapter that the pipeline uses (with uv if it is there, else venv and pip;
+RUNNER_PYTHON names one interpreter for them all instead). Describes adapters
+of your own into .runner.schemas, and pins all adapters in .runner.lock.hcl.
+Commit these. A folder without a pipeline is fine: then only the library is
+fetched. Repeating it changes nothing.`, exitDone, exitError, exitCancelled)
 	flags.register(c)
+	registerPrepare(c, &o)
 	return c
 }
 
@@ -38,11 +45,13 @@ then only the library is fetched. Repeating it changes nothing.`, exitDone, exit
 type initReport struct {
 	ONNXRuntime string `json:"onnxruntime"` // path of the library
 	Version     string `json:"onnxruntime_version"`
+	// Described are the user's own adapters whose description was written.
+	Described []string `json:"described,omitempty"`
 	Lock        string `json:"lock,omitempty"` // path of the lock file
 	Written     bool   `json:"lock_written"`   // false when it said so already
 }
 
-func (a *app) initialize(ctx context.Context, path string, flags pipelineFlags) error {
+func (a *app) initialize(ctx context.Context, path string, flags pipelineFlags, o adapters.PrepareOptions) error {
 	library, err := a.fetchORT(ctx)
 	if err != nil {
 		return err
@@ -53,10 +62,16 @@ func (a *app) initialize(ctx context.Context, path string, flags pipelineFlags) 
 		return err
 	}
 	if len(found) > 0 {
+		if r.Described, err = a.describeAdapters(ctx, path, flags, o); err != nil {
+			return err
+		}
 		opts := a.options(flags)
 		opts.Validate = true
 		p, _, err := a.load(ctx, path, opts)
 		if err != nil {
+			return err
+		}
+		if err := a.prepareAdapters(ctx, p.Steps, o); err != nil {
 			return err
 		}
 		r.Lock = filepath.Join(p.Dir, runner.LockFileName)
@@ -67,6 +82,9 @@ func (a *app) initialize(ctx context.Context, path string, flags pipelineFlags) 
 	return a.show(r, func(w io.Writer) {
 		st := a.style(a.Stdout)
 		fmt.Fprintf(w, "%s ONNX Runtime %s: %s\n", st.Green("✓"), r.Version, r.ONNXRuntime)
+		for _, name := range r.Described {
+			fmt.Fprintf(w, "%s wrote %s; commit it\n", st.Green("✓"), filepath.Join(external.SchemaDir, name+".json"))
+		}
 		switch {
 		case r.Written:
 			fmt.Fprintf(w, "%s wrote %s; commit it\n", st.Green("✓"), r.Lock)

@@ -30,7 +30,7 @@ func (a *app) options(f pipelineFlags) hclspec.Options {
 	for i, name := range f.varFiles {
 		files[i] = a.path(name)
 	}
-	return hclspec.Options{Vars: f.vars, VarFiles: files, Environ: a.getenv, Catalog: catalog{a.Adapters}, Version: languageVersion()}
+	return hclspec.Options{Vars: f.vars, VarFiles: files, Environ: a.getenv, Catalog: catalog{a.builtIn}, Version: languageVersion()}
 }
 
 // load reads the pipeline at path under the watchdog and remembers its
@@ -40,7 +40,12 @@ func (a *app) load(ctx context.Context, path string, opts hclspec.Options) (*pip
 	stop := hclspec.Watchdog(a.Stderr, hclspec.DefaultLimits)
 	defer stop()
 	started := time.Now()
+	own := a.ownAdapters(path)
+	if opts.External == nil {
+		opts.External = own.load
+	}
 	p, files, diags := hclspec.Load(ctx, path, opts)
+	a.Adapters = own.with(a.Adapters)
 	a.log.Debug("loaded", "path", path, "files", len(files), "diagnostics", len(diags), "took", time.Since(started))
 	maps.Copy(a.files, files)
 	a.hideVariables(p, opts.Vars)

@@ -27,7 +27,8 @@ func newModelsCmd(a *app) *cobra.Command {
 		Use:   "models",
 		Short: "List the models that can be trained",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
+			a.declareAdapters(c.Context())
 			if framework != "" {
 				if _, err := a.adapter(framework); err != nil {
 					return err
@@ -47,7 +48,8 @@ func newModelsCmd(a *app) *cobra.Command {
 			})
 		},
 	}, `
-Lists the models of every adapter, with their parameter count, the image size
+Lists the models of every adapter, those that the pipeline in this folder
+declares among them, with their parameter count, the image size
 they are made for and their licence.`)
 	c.Flags().StringVar(&framework, "framework", "", "only models of the adapter `NAME`")
 	c.Flags().StringVar(&task, "task", "", "only models for the task `TYPE`, e.g. image_classification")

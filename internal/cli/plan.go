@@ -15,7 +15,7 @@ import (
 func newPlanCmd(a *app) *cobra.Command {
 	var flags planFlags
 	var out string
-	var detailed bool
+	var detailed, offline bool
 	c := describe(&cobra.Command{
 		Use:   "plan [PATH]",
 		Short: "Show what apply would do, and why",
@@ -27,6 +27,11 @@ func newPlanCmd(a *app) *cobra.Command {
 			}
 			if err != nil {
 				return err
+			}
+			if offline {
+				if err := a.equip(c.Context(), s.pipeline, plan, true); err != nil {
+					return err
+				}
 			}
 			if out != "" {
 				if err := runner.SavePlan(a.path(out), plan); err != nil {
@@ -48,6 +53,7 @@ and new value, and why. It changes nothing. Datasets are inspected; their
 thresholds stop the plan.`, exitDone, exitError, exitChanges, exitCheck, exitCancelled)
 	flags.register(c)
 	c.Flags().StringVar(&out, "out", "", "save the plan into `FILE` for apply")
+	c.Flags().BoolVar(&offline, "offline", false, "fail if applying it would have to download a Python environment")
 	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when the plan has changes")
 	return c
 }

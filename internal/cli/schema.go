@@ -25,7 +25,8 @@ func newSchemaCmd(a *app) *cobra.Command {
 		Use:   "schema",
 		Short: "Show an adapter's advanced config: fields and presets",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
+			a.declareAdapters(c.Context())
 			ad, err := a.adapter(adapter)
 			if err != nil {
 				return err

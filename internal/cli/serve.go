@@ -70,6 +70,7 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 	if (f.cert == "") != (f.key == "") {
 		return usagef("--tls-cert and --tls-key belong together")
 	}
+	a.declareAdapters(ctx)
 	if _, err := a.adapter(f.framework); err != nil {
 		return err
 	}

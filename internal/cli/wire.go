@@ -7,6 +7,7 @@ import (
 	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/adapters/native"
 	"github.com/trainwright/trainwright/adapters/native/step"
+	"github.com/trainwright/trainwright/adapters/python"
 	"github.com/trainwright/trainwright/datasets"
 	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/pipelines"
@@ -20,6 +21,15 @@ func defaultAdapters() adapters.Registry {
 	return adapters.Registry{
 		native.Adapter{},
 	}
+}
+
+// pythonHost is this machine, as Python adapters see it.
+func pythonHost(lookup func(string) (string, bool)) python.Host {
+	cache, err := userCache()
+	if err != nil { // no home: environments lie where temporary files do
+		cache = filepath.Join(os.TempDir(), "trainwright")
+	}
+	return python.Host{Cache: cache, Lookup: lookup}
 }
 
 // defaultSteps lists what `runner step` can run in this process, by adapter.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Callable, List, Optional
@@ -52,6 +53,8 @@ class TrainingAdapter(ABC):
         self._prepared: set[str] = set()
         self._announced: dict[Path, tuple[int, int]] = {}
         self._metrics: dict[int, dict[str, float]] = {}
+        self.best_per_class: dict[str, Any] = {}
+        self._began = time.time_ns()
         self._uploads: list[threading.Thread] = []
         self.checkpoints: dict[str, dict[str, Any]] = {}
         Path(self.output_dir, "checkpoints").mkdir(parents=True, exist_ok=True)
@@ -83,6 +86,29 @@ class TrainingAdapter(ABC):
         from the objects that were built (``optimizer.param_groups[0]["lr"]``).
         None (the default) proves by what was read of the config."""
         return None
+
+    # Whether prepare_dataset reads dataset_config.index_path. Of others, dataset_path
+    # is a folder of links that holds the planned images as {train,val}/CLASS/*.
+    reads_index: bool = False
+
+    def evaluate(self, checkpoint_path: str, split: str) -> dict[str, Any]:
+        """Measures a checkpoint on a split: ``loss``, ``metrics``, ``per_class``,
+        ``confusion_matrix`` and its ``classes``. The default measures a
+        classifier in ``self.model`` over ``self.val_loader``, whose folder
+        then holds the images of the split."""
+        from .deploy import evaluate_classifier
+
+        return evaluate_classifier(self, checkpoint_path)
+
+    def export_onnx(self, checkpoint_path: str, path: str) -> dict[str, Any]:
+        """Writes a checkpoint's network as ONNX and returns what a user of the
+        file must know; it becomes the file's metadata. ``parity``: (inputs, the
+        network's own outputs), which the file is then held against; without it
+        nobody can tell whether the file computes the same. The default exports
+        a classifier in ``self.model``."""
+        from .deploy import export_classifier
+
+        return export_classifier(self, checkpoint_path, path)
 
     @staticmethod
     def get_advanced_config_schema(task_type: str) -> ConfigSchema:
@@ -134,16 +160,32 @@ class TrainingAdapter(ABC):
             if self._announced.get(found.path) == stamp or not checkpoints.readable(found.path):
                 continue
             self._announced[found.path] = stamp
-            epoch = found.epoch if found.epoch is not None else max(self._metrics, default=0)
+            epoch, step, metrics, per_class = self._content(found)
             checkpoint = {
                 "name": f"epoch_{epoch + 1}" if found.epoch is not None else found.name, "path": str(found.path),
                 "sha256": checkpoints.sha256(found.path), "size": found.size, "epoch": epoch + 1,
-                "global_step": self.logger.global_step if self.logger else 0, "metrics": self._metrics.get(epoch, {}),
+                "global_step": step, "metrics": metrics,
             }
             self.checkpoints[found.name] = checkpoint
+            self.best_per_class = per_class if found.name == "best" else self.best_per_class
             if self.logger:
                 self.logger.before_metrics()
+                self.logger.ensure_validation(epoch, str(self.model_config.task_type), self.training_config.monitor)
                 self.logger.log_checkpoint(checkpoint)
+
+    def _content(self, found: "checkpoints.Found") -> tuple[int, int, dict[str, float], dict[str, Any]]:
+        """Epoch (from 0), global step, metrics and per-class metrics of a
+        checkpoint: as this attempt reported them, or, of one that an earlier
+        attempt wrote, as it says itself."""
+        written = found.epoch if found.epoch is not None else max(self._metrics, default=None)
+        mine = written is not None and written in self._metrics and found.mtime_ns >= self._began
+        if mine and written is not None:
+            step = self.logger.step_after(written + 1) if self.logger else written + 1
+            return written, step, self._metrics[written], (self.logger.per_class if self.logger else {}).get(written, {})
+        state = checkpoints.summary(found.path)
+        epoch = state["epoch"] if state["epoch"] is not None else (found.epoch or 0)
+        step = state["global_step"]
+        return epoch, epoch + 1 if step is None else step, state["metrics"], state["per_class"]
 
     def wait_for_uploads(self, seconds: float = 60.0) -> None:
         """Waits for uploads under way, at most that long each."""

@@ -71,6 +71,31 @@ def newest(folder: str | Path) -> tuple[Optional[Found], list[Path]]:
     return None, broken
 
 
+def summary(path: str | Path) -> dict[str, Any]:
+    """What a checkpoint says of itself: ``epoch`` (from 0) and ``global_step``
+    (None where it does not say), ``metrics``, ``per_class``."""
+    import torch
+
+    out: dict[str, Any] = {"epoch": None, "global_step": None, "metrics": {}, "per_class": {}}
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception:  # of another framework: its name and place say all there is to say
+        return out
+    if not isinstance(state, dict):
+        return out
+    if isinstance(state.get("epoch"), int):
+        out["epoch"] = state["epoch"]
+    extra = state.get("extra")
+    extra = extra if isinstance(extra, dict) else {}
+    if isinstance(extra.get("global_step"), int):
+        out["global_step"] = extra["global_step"]
+    if isinstance(extra.get("per_class"), dict):
+        out["per_class"] = extra["per_class"]
+    if isinstance(state.get("metrics"), dict):
+        out["metrics"] = {k: float(v) for k, v in state["metrics"].items() if isinstance(v, (int, float))}
+    return out
+
+
 def sha256(path: str | Path) -> str:
     """Hex SHA-256 of a file."""
     digest = hashlib.sha256()

@@ -65,6 +65,7 @@ class ClassificationAdapter(TrainingAdapter):
 
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
+    reads_index = True
 
     @staticmethod
     def get_advanced_config_schema(task_type: str) -> ConfigSchema:
@@ -79,13 +80,11 @@ class ClassificationAdapter(TrainingAdapter):
     def prepare_dataset(self) -> None:
         self.samples, classes = self._samples()
         self.dataset_config.classes = classes
-        if not self.samples.get("train") or not self.samples.get("val"):
-            raise FileNotFoundError(f"dataset {self.dataset_config.dataset_path} needs images in train/CLASS/ and val/CLASS/")
         if not self.model_config.num_classes:
             self.model_config.num_classes = len(classes)
         seed = self.training_config.seed
-        self.train_set = Images(self.samples["train"], self.train_transform(), seed)
-        self.val_set = Images(self.samples["val"], self.val_transform(), seed)
+        self.train_set = Images(self.samples.get("train", []), self.train_transform(), seed)
+        self.val_set = Images(self.samples.get("val", []), self.val_transform(), seed)
 
     def _samples(self) -> tuple[dict[str, list[tuple[str, int]]], list[str]]:
         """The planned sample list where there is one, else the folder's."""
@@ -145,6 +144,8 @@ class ClassificationAdapter(TrainingAdapter):
         config, t = self._config(), self.training_config
         seed_everything(t.seed)
         self.prepare_dataset()
+        if not self.samples.get("train") or not self.samples.get("val"):
+            raise FileNotFoundError(f"dataset {self.dataset_config.dataset_path} needs images in train/CLASS/ and val/CLASS/")
         self.prepare_model()
         self.device = t.device
         self.model.to(self.device)
@@ -198,9 +199,11 @@ class ClassificationAdapter(TrainingAdapter):
             self.logger.global_step = self.global_step
             self.logger.log_metrics(epoch, loss=train_loss, learning_rate=rate,
                                     extra_metrics={f"val_{k}": v for k, v in metrics.items()})
-        self._save(epoch, result, better)
+        # The report before the checkpoint: what resumes from that would not report it again.
         self._save_validation_result(epoch, self.model_config.task_type, "accuracy", metrics["accuracy"], metrics["loss"], metrics,
                                      per_class, matrix, str(self._path(f"epoch_{epoch}")))
+        self.per_class = per_class
+        self._save(epoch, result, better)
         return result
 
     def _train_one_epoch(self, epoch: int, position: int) -> float:
@@ -284,6 +287,20 @@ class ClassificationAdapter(TrainingAdapter):
         metrics, per_class = figures(matrix.tolist(), self.dataset_config.classes or [str(i) for i in range(n)])
         return {"loss": loss / count, "top5_accuracy": top5 / count, **metrics}, per_class, matrix.tolist()
 
+    def evaluate(self, checkpoint_path: str, split: str) -> dict[str, Any]:
+        """As validation during training measures, on any split."""
+        from .deploy import restore
+
+        self.prepare_dataset()
+        if not self.samples.get(split):
+            raise FileNotFoundError(f"dataset {self.dataset_config.dataset_path} has no images in split {split!r}")
+        self.val_set = Images(self.samples[split], self.val_transform(), self.training_config.seed)
+        self.model, self.device = restore(self, checkpoint_path), self.training_config.device
+        self.ema, self.precision = None, Precision(False, self.device)
+        metrics, per_class, matrix = self._validate()
+        return {"loss": metrics["loss"], "metrics": metrics, "per_class": per_class, "confusion_matrix": matrix,
+                "classes": self.dataset_config.classes}
+
     # -- checkpoints -------------------------------------------------------------
 
     def _path(self, name: str) -> Path:
@@ -299,7 +316,8 @@ class ClassificationAdapter(TrainingAdapter):
 
     def _save(self, epoch: int, result: MetricsResult, better: bool) -> None:
         for name in [f"epoch_{epoch}", "latest"] + (["best"] if better else []):
-            checkpoints.save(self._path(name), epoch=epoch, extra=self._extra(), metrics=dict(result.metrics), **self._state())
+            checkpoints.save(self._path(name), epoch=epoch, extra=self._extra() | {"per_class": self.per_class},
+                             metrics={**result.metrics, "loss": result.val_loss, "train_loss": result.train_loss}, **self._state())
         self._upload_checkpoint_to_r2(self._path(f"epoch_{epoch}"), epoch, result)
 
     def save_on_stop(self) -> None:

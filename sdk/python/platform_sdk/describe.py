@@ -7,20 +7,20 @@ plan read it and never run Python.
 from __future__ import annotations
 
 import argparse
-import hashlib
+import contextlib
 import json
 import sys
-from pathlib import Path
 from typing import Any, Optional
 
 from . import __version__
+from .base import TrainingAdapter
 from .events import clean
 from .loading import AdapterError, adapter_class, load_module, models
 
 FORMAT = 1
 
 
-def describe(source: str, requirements: Optional[str] = None) -> dict[str, Any]:
+def describe(source: str) -> dict[str, Any]:
     """Models, and per task the schema and presets of the adapter in ``source``."""
     module = load_module(source)
     all_models = models(module)
@@ -34,30 +34,34 @@ def describe(source: str, requirements: Optional[str] = None) -> dict[str, Any]:
                            "license": getattr(module, "LICENSE", ""), "version": str(getattr(module, "__version__", "0")),
                            "numerics": int(getattr(module, "NUMERICS", 1)),
                            "formats": [str(f) for f in getattr(adapter, "dataset_formats", ["dice", "imagefolder"])],
-                           "key": source_key(source, requirements), "models": all_models, "tasks": {}}
+                           "devices": [str(d) for d in getattr(adapter, "devices", ["cpu", "cuda"])],
+                           "kinds": kinds(adapter), "models": all_models, "tasks": {}}
     for task in tasks:
         schema = adapter.get_advanced_config_schema(task)
-        known = {f.name for f in schema.fields}
         presets = {name: flatten(values) for name, values in adapter.get_config_presets(task).items()}
-        for name, values in presets.items():
-            for field in values:
-                if field not in known:
-                    print(f"warning: preset {name!r} sets {field!r}, which is not a field of the schema", file=sys.stderr)
-        out["tasks"][task] = {"schema": schema.to_dict(), "presets": presets}
+        fields = schema.to_dict()["fields"]
+        fields += undeclared(presets, {f["name"] for f in fields})
+        out["tasks"][task] = {"schema": {"fields": fields}, "presets": presets}
     return clean_keep_none(out)
 
 
-def source_key(source: str, requirements: Optional[str] = None) -> str:
-    """Hash of the source folder's ``*.py``, the requirements file and the SDK version."""
-    path = Path(source)
-    digest = hashlib.sha256(f"sdk {__version__}\n".encode())
-    folder = path if path.is_dir() else path.parent
-    for file in sorted(folder.rglob("*.py")) if path.exists() else []:
-        digest.update(f"{file.relative_to(folder).as_posix()}\n".encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    if requirements:
-        digest.update(hashlib.sha256(Path(requirements).read_bytes()).digest())
-    return "sha256:" + digest.hexdigest()
+def kinds(adapter: type[TrainingAdapter]) -> list[str]:
+    """What steps an adapter has: a class whose attribute ``kinds`` says so, or else all."""
+    return [str(k) for k in getattr(adapter, "kinds", ["train", "evaluate", "export"])]
+
+
+def undeclared(presets: dict[str, dict[str, Any]], known: set[str]) -> list[dict[str, Any]]:
+    """Fields for what presets set and the schema forgot: the adapter reads them
+    all the same, so they may be written, too. Each is warned of."""
+    out: dict[str, dict[str, Any]] = {}
+    for preset, values in presets.items():
+        for name, value in values.items():
+            if name in known or name in out:
+                continue
+            print(f"warning: preset {preset!r} sets {name!r}, which is not a field of the schema; declare it", file=sys.stderr)
+            kind = "boolean" if isinstance(value, bool) else "number" if isinstance(value, (int, float)) else "list" if isinstance(value, list) else "string"
+            out[name] = {"name": name, "type": kind, "label": name, "description": "Set by presets; the schema does not declare it.", "default": None}
+    return list(out.values())
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -87,10 +91,11 @@ def _first_line(text: str) -> str:
 def main(argv: Optional[list[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m platform_sdk.describe", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("source", help="adapter file, package folder or module name")
-    parser.add_argument("--requirements", help="its requirements file, part of the key")
     args = parser.parse_args(argv)
     try:
-        print(json.dumps(describe(args.source, args.requirements), indent=2, ensure_ascii=False))
+        with contextlib.redirect_stdout(sys.stderr):  # what the adapter prints is not the description
+            text = json.dumps(describe(args.source), indent=2, ensure_ascii=False)
+        print(text)
     except AdapterError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

@@ -38,8 +38,24 @@ class TrainingLogger:
         self.before_metrics: Callable[[], None] = lambda: None
         # Whether the step was asked to stop; loops that can checkpoint anywhere ask it after each update.
         self.stopping: Callable[[], bool] = lambda: False
-        # Optimizer updates done; adapters that count them set it.
-        self.global_step = 0
+        self._steps: Optional[int] = None
+        self._values: dict[int, dict[str, float]] = {}  # validation metrics by epoch
+        self._validated: set[int] = set()
+        self.per_class: dict[int, dict[str, dict[str, float]]] = {}  # by epoch, as reported
+
+    @property
+    def global_step(self) -> int:
+        """Optimizer updates done; adapters that count them set it. For those
+        that do not, an epoch is a step."""
+        return self._steps or 0
+
+    @global_step.setter
+    def global_step(self, steps: int) -> None:
+        self._steps = steps
+
+    def step_after(self, epochs: int) -> int:
+        """The global step now, or the number of epochs done where nobody counts steps."""
+        return epochs if self._steps is None else self._steps
 
     def log_metrics(self, epoch: int, loss: Optional[float] = None, accuracy: Optional[float] = None,
                     learning_rate: Optional[float] = None, extra_metrics: Optional[dict[str, Any]] = None) -> None:
@@ -62,7 +78,8 @@ class TrainingLogger:
             split, rest = _split(name)
             put(split, rest, value)
         for split, values in splits.items():
-            self._sink.emit("metrics", {"epoch": epoch + 1, "global_step": self.global_step, "split": split, "values": values})
+            self._sink.emit("metrics", {"epoch": epoch + 1, "global_step": self.step_after(epoch + 1), "split": split, "values": values})
+        self._values[epoch] = splits.get("val", {})
         self.logged_epochs.add(epoch)
 
     def log_validation(self, epoch: int, task_type: str, primary_metric_name: str, primary_metric_value: float,
@@ -73,13 +90,25 @@ class TrainingLogger:
         """Reports one validation pass: per-class metrics by class name and a
         confusion matrix ``[truth][prediction]`` of counts."""
         self.before_metrics()
+        per_class = _per_class(per_class_metrics)
         self._sink.emit("validation", {
-            "epoch": epoch + 1, "global_step": self.global_step, "task_type": task_type, "split": split,
+            "epoch": epoch + 1, "global_step": self.step_after(epoch + 1), "task_type": task_type, "split": split,
             "primary_metric_name": primary_metric_name, "primary_metric_value": float(primary_metric_value),
             "overall_loss": float(overall_loss) if overall_loss is not None else 0.0,
-            "metrics": _numbers(metrics or {}), "per_class_metrics": _per_class(per_class_metrics),
+            "metrics": _numbers(metrics or {}), "per_class_metrics": per_class,
             "classes": classes, "confusion_matrix": confusion_matrix, "checkpoint_path": checkpoint_path,
         })
+        self._validated.add(epoch)
+        if per_class:
+            self.per_class[epoch] = per_class
+
+    def ensure_validation(self, epoch: int, task_type: str, monitor: str) -> None:
+        """Reports the validation of an epoch from its metrics where the adapter
+        has not: it comes before the epoch's checkpoint, or a crash would lose it."""
+        values = self._values.get(epoch)
+        if epoch not in self._validated and values:
+            name = monitor if monitor in values else next(iter(values))
+            self.log_validation(epoch, task_type, name, values[name], values.get("loss"), values)
 
     def log_progress(self, epoch: int, epochs: int, step: int, steps: int, loss: float,
                      images_per_second: float = 0.0, eta_seconds: float = 0.0) -> None:

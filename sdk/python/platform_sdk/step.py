@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Optional
 
-from . import __version__, checkpoints
+from . import __version__, checkpoints, deploy
 from .base import Stop, TrainingAdapter
 from .config import DatasetConfig, DatasetFormat, ModelConfig, TaskType
 from .events import Spool
@@ -37,8 +37,8 @@ class ConfigNotApplied(Exception):
 class Step:
     """One attempt: builds the adapter from the task, runs it, tells what happened."""
 
-    def __init__(self, task: dict[str, Any], source: str) -> None:
-        self.task, self.source = task, source
+    def __init__(self, task: dict[str, Any], source: str, strict: bool = False) -> None:
+        self.task, self.source, self.strict = task, source, strict
         self.spool = Spool(task["attempt_dir"], int(task["attempt"]))
         self.log = ReadLog()
         self.proved = False
@@ -53,6 +53,10 @@ class Step:
         self._hold_lock()
         self._catch_signals()
         try:
+            if self.task["kind"] == "evaluate":
+                return self._end("completed", "", "", [], self._evaluate())
+            if self.task["kind"] == "export":
+                return self._end("completed", "", "", [], self._export())
             results = self._train()
             self._prove()
             self._report_unlogged(results)
@@ -78,34 +82,82 @@ class Step:
     # -- building ----------------------------------------------------------------
 
     def _train(self) -> list[MetricsResult]:
-        task, train = self.task, self.task["train"]
-        adapter_type = adapter_class(load_module(self.source), task["adapter"])
-        model, dataset = task["model"], task["dataset"]
-        config = nest(train.get("config") or {})
-        # Both places that the platform names hold the one learning rate.
-        config.setdefault("optimizer", {}).setdefault("learning_rate", train["learning_rate"])
+        train = self.task["train"]
+        adapter = self.adapter = self._build(train, {"train": "train", "val": "val", "test": "test"})
         start_epoch, checkpoint, resume = self._start()
-        self.adapter = adapter_type(
-            model_config=ModelConfig(
-                framework=task["adapter"], task_type=TaskType(task["task"]), model_name=model["name"],
-                num_classes=model.get("num_classes") or len(dataset.get("classes") or []) or None,
-                image_size=model.get("image_size") or 224, pretrained=bool(model.get("pretrained")),
-                weights=(model.get("weights") or {}).get("path"), freeze=model.get("freeze") or []),
-            dataset_config=DatasetConfig(
-                dataset_path=dataset["path"], format=DatasetFormat(dataset["format"]),
-                classes=dataset.get("classes") or [], index_path=dataset.get("index_path")),
-            training_config=RecordingTrainingConfig.recording(
-                self.log, epochs=train["epochs"], batch_size=train["batch_size"], learning_rate=train["learning_rate"],
-                device=device_of(train.get("device")), seed=train.get("seed") or 0, num_workers=train.get("num_workers") or 0,
-                monitor=train.get("monitor") or "accuracy", mode=train.get("mode") or "max",
-                advanced_config=RecordingDict(config, self.log)),
-            output_dir=task["run_dir"], job_id=int(task["job_id"]), logger=self.logger)
         if hasattr(sys.modules.get("torch"), "manual_seed"):
             sys.modules["torch"].manual_seed(train.get("seed") or 0)
         if resume and checkpoint:
             self._resumed = (start_epoch, checkpoint)
         self.spool.emit("status", {"state": "running"})
-        return list(self.adapter.train(start_epoch=start_epoch, checkpoint_path=checkpoint, resume_training=resume) or [])
+        return list(adapter.train(start_epoch=start_epoch, checkpoint_path=checkpoint, resume_training=resume) or [])
+
+    def _build(self, train: dict[str, Any], splits: dict[str, str]) -> TrainingAdapter:
+        """The adapter for this task. ``splits`` names the planned split that each
+        folder of a dataset holds, for adapters that read folders."""
+        task = self.task
+        adapter_type = adapter_class(load_module(self.source), task["adapter"])
+        model, dataset = task["model"], task.get("dataset") or {}
+        config = nest(train.get("config") or {})
+        if "learning_rate" in train:
+            # Both places that the platform names hold the one learning rate.
+            config.setdefault("optimizer", {}).setdefault("learning_rate", train["learning_rate"])
+        classes, path, index = dataset.get("classes") or [], dataset.get("path") or "", dataset.get("index_path")
+        if index and not adapter_type.reads_index and dataset.get("format") in ("dice", "imagefolder"):
+            path = str(deploy.split_folder(index, Path(task["attempt_dir"], "data"), splits))
+            classes = sorted(classes)  # as folders are read
+        return adapter_type(
+            model_config=ModelConfig(
+                framework=task["adapter"], task_type=TaskType(task["task"]), model_name=model["name"],
+                num_classes=model.get("num_classes") or len(classes) or None,
+                image_size=model.get("image_size") or 224, pretrained=bool(model.get("pretrained")),
+                weights=(model.get("weights") or {}).get("path"), freeze=model.get("freeze") or []),
+            dataset_config=DatasetConfig(
+                dataset_path=path, format=DatasetFormat(dataset.get("format") or "imagefolder"), classes=classes, index_path=index),
+            training_config=RecordingTrainingConfig.recording(
+                self.log, epochs=train.get("epochs") or 1, batch_size=train.get("batch_size") or 32,
+                learning_rate=train.get("learning_rate") or 1e-3, device=device_of(train.get("device")), seed=train.get("seed") or 0,
+                num_workers=train.get("num_workers") or 0, monitor=train.get("monitor") or "accuracy", mode=train.get("mode") or "max",
+                advanced_config=RecordingDict(config, self.log)),
+            output_dir=task["run_dir"], job_id=int(task["job_id"]), logger=self.logger)
+
+    # -- what is done with a checkpoint --------------------------------------------
+
+    def _evaluate(self) -> dict[str, Any]:
+        task, spec = self.task, self.task["evaluate"]
+        checkpoint, split = spec["checkpoint"], spec.get("split") or "val"
+        self.adapter = self._build({"batch_size": spec.get("batch_size"), "device": spec.get("device")}, {"train": split, "val": split})
+        self.spool.emit("status", {"state": "running"})
+        found = self.adapter.evaluate(checkpoint["path"], split)
+        metrics = {k: float(v) for k, v in found["metrics"].items()}
+        at = {"epoch": int(checkpoint.get("epoch") or 0), "global_step": int(checkpoint.get("global_step") or 0)}
+        primary = next((n for n in ("accuracy", "map", "map50") if n in metrics), next(iter(metrics)))
+        self.spool.emit("metrics", {**at, "split": split, "values": metrics})
+        self.spool.emit("validation", {
+            **at, "task_type": task["task"], "split": split, "primary_metric_name": primary, "primary_metric_value": metrics[primary],
+            "overall_loss": float(found.get("loss") or 0.0), "metrics": metrics, "per_class_metrics": found.get("per_class"),
+            "classes": found.get("classes"), "confusion_matrix": found.get("confusion_matrix"), "checkpoint_path": checkpoint["path"]})
+        return {"metrics": metrics, "last_metrics": metrics, "per_class": found.get("per_class") or {}}
+
+    def _export(self) -> dict[str, Any]:
+        task, spec = self.task, self.task["export"]
+        if (spec.get("format") or "onnx") != "onnx" or (spec.get("precision") or "fp32") != "fp32":
+            raise AdapterError(f"export to {spec.get('format')} in {spec.get('precision')} is not available; use format = \"onnx\", precision = \"fp32\"")
+        self.adapter = self._build({"device": "cpu"}, {"train": "train", "val": "val"})
+        self.spool.emit("status", {"state": "running"})
+        folder = Path(task["run_dir"], "artifacts")
+        folder.mkdir(parents=True, exist_ok=True)
+        path = str(folder / "model.onnx")
+        about = dict(self.adapter.export_onnx(spec["checkpoint"]["path"], path))
+        parity = about.pop("parity", None)
+        if parity is None:
+            self.logger.log_message("the adapter gave no outputs to hold the exported model against; it was not checked", level="WARNING")
+        else:
+            worst = deploy.check_parity(path, *parity)
+            self.logger.log_message(f"the exported model's outputs differ from the framework's by at most {worst:.1g} of their size")
+        deploy.write_metadata(path, {"model": task["model"]["name"], "task": task["task"], "adapter": task["adapter"], **about})
+        artifact = {"name": "model.onnx", "path": path, "sha256": checkpoints.sha256(path), "size": os.path.getsize(path), "media_type": "application/onnx"}
+        return {"artifacts": [artifact]}
 
     def _start(self) -> tuple[int, Optional[str], bool]:
         """Where to begin: epoch (from 0), checkpoint, and whether all of its state counts."""
@@ -149,11 +201,12 @@ class Step:
             "environment": environment()})
         if self._resumed:
             epoch, path = self._resumed
-            self.spool.emit("resumed", {"checkpoint": path, "epoch": epoch, "global_step": self.logger.global_step})
-        unread = [n for n in train.get("written") or [] if n not in values and not self._was_read(n)]
+            self.spool.emit("resumed", {"checkpoint": path, "epoch": epoch, "global_step": self.logger.step_after(epoch)})
+        asked = wanted if self.strict else train.get("written") or []
+        unread = [n for n in asked if n not in values and not self._was_read(n)]
         if unread:
             raise ConfigNotApplied(
-                f"{', '.join(unread)}: written in the configuration, and adapter {self.task['adapter']!r} never read it, so it "
+                f"{', '.join(sorted(unread))}: {'in force' if self.strict else 'written in the configuration'}, and adapter {self.task['adapter']!r} never read it, so it "
                 "would have no effect; remove it, or make the adapter use it")
         ignored = sorted(n for n in wanted if n not in values and n not in (train.get("written") or []))
         if ignored:
@@ -172,8 +225,8 @@ class Step:
                 extra = {**r.metrics, **({"val_loss": r.val_loss} if r.val_loss is not None else {})}
                 self.logger.log_metrics(r.epoch, loss=r.train_loss, extra_metrics=extra)
 
-    def _end(self, state: str, cause: str, error: str, results: list[MetricsResult]) -> int:
-        body: dict[str, Any] = {"state": state}
+    def _end(self, state: str, cause: str, error: str, results: list[MetricsResult], more: Optional[dict[str, Any]] = None) -> int:
+        body: dict[str, Any] = {"state": state, **(more or {})}
         if cause:
             body["cause"] = cause
         if error:
@@ -183,10 +236,15 @@ class Step:
             best = best_of(results, train.get("monitor") or "accuracy", train.get("mode") or "max")
             body["last_metrics"] = _flat(results[-1])
             body["metrics"] = _flat(best)
-        if self.adapter is not None:
+            body["per_class"] = self.logger.per_class.get(best.epoch, {})
+        if self.adapter is not None and self.task["kind"] == "train":
             for role in ("best", "latest"):
                 if role in self.adapter.checkpoints:
                     body[role] = self.adapter.checkpoints[role]
+            # The best epoch may be one of an earlier attempt.
+            if state == "completed" and body.get("best", {}).get("metrics"):
+                body["metrics"] = body["best"]["metrics"]
+                body["per_class"] = self.adapter.best_per_class or body.get("per_class", {})
         self.spool.emit("result", body)
         return {"completed": EXIT_COMPLETED, "cancelled": EXIT_CANCELLED}.get(state, EXIT_FAILED)
 
@@ -313,13 +371,14 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m platform_sdk.step", description="Runs one attempt of a training.")
     parser.add_argument("task", help="path of task.json")
     parser.add_argument("--adapter", required=True, help="adapter file, package folder or module name")
+    parser.add_argument("--strict", action="store_true", help="settings of defaults and presets that the adapter never reads fail the run, too")
     args = parser.parse_args(argv)
     with open(args.task, encoding="utf-8") as file:
         task = json.load(file)
-    if task.get("kind") != "train":
-        print(f"Error: this adapter runs train tasks, not {task.get('kind')!r}", file=sys.stderr)
+    if task.get("kind") not in ("train", "evaluate", "export"):
+        print(f"Error: there are no steps of kind {task.get('kind')!r} in Python", file=sys.stderr)
         return EXIT_FAILED
-    return Step(task, args.adapter).run()
+    return Step(task, args.adapter, args.strict).run()
 
 
 if __name__ == "__main__":
