@@ -24,6 +24,9 @@ func (m *module) declareAdapters(p *pipelines.Pipeline) {
 // adapterDecl decodes an adapter block: a user's own adapter.
 func (m *module) adapterDecl(b *block) (pipelines.AdapterConfig, bool) {
 	m.forbid(b.head, "An adapter of one's own is a program. The server runs those that its operator installed.")
+	if m.opts.Submission != nil {
+		return pipelines.AdapterConfig{}, false
+	}
 	s := m.static.scope(nil)
 	defer func() { m.add(s.diags...) }()
 	c := pipelines.AdapterConfig{Name: b.name(), Range: toRange(b.head)}

@@ -81,7 +81,9 @@ func TestLoadTellsWhatToDo(t *testing.T) {
 		{"no description", "runner adapters describe", func(*testing.T, string, *pipelines.AdapterConfig) {}},
 		{"no source", "source cannot be read", func(_ *testing.T, dir string, c *pipelines.AdapterConfig) { c.Source = filepath.Join(dir, "gone.py") }},
 		{"a folder", "without __init__.py", func(_ *testing.T, dir string, c *pipelines.AdapterConfig) { c.Source = dir }},
-		{"no requirements", "requirements cannot be read", func(_ *testing.T, dir string, c *pipelines.AdapterConfig) { c.Requirements = filepath.Join(dir, "gone.txt") }},
+		{"no requirements", "requirements cannot be read", func(_ *testing.T, dir string, c *pipelines.AdapterConfig) {
+			c.Requirements = filepath.Join(dir, "gone.txt")
+		}},
 		{"torn description", "cannot be used", func(t *testing.T, dir string, c *pipelines.AdapterConfig) { write(t, external.Path(dir, c.Name), "{") }},
 		{"a default that breaks its own rule", "must be between 1 and 2", func(t *testing.T, dir string, c *pipelines.AdapterConfig) {
 			write(t, external.Path(dir, c.Name), strings.Replace(fmt.Sprintf(described, "x"), `"max": 9`, `"max": 2`, 1))

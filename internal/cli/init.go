@@ -47,8 +47,8 @@ type initReport struct {
 	Version     string `json:"onnxruntime_version"`
 	// Described are the user's own adapters whose description was written.
 	Described []string `json:"described,omitempty"`
-	Lock        string `json:"lock,omitempty"` // path of the lock file
-	Written     bool   `json:"lock_written"`   // false when it said so already
+	Lock      string   `json:"lock,omitempty"` // path of the lock file
+	Written   bool     `json:"lock_written"`   // false when it said so already
 }
 
 func (a *app) initialize(ctx context.Context, path string, flags pipelineFlags, o adapters.PrepareOptions) error {
