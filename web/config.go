@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"time"
@@ -45,6 +46,14 @@ type Config struct {
 	Control  Control
 	Adapters Adapters
 	Tokens   Tokens
+	// TokenStore keeps tokens that are made while the server runs, and
+	// sessions; nil = none can be made.
+	TokenStore runner.Tokens
+	// Secure sends cookies over TLS only; set it where tokens reach the server by TLS.
+	Secure bool
+	// Audit takes a line of JSON for each request that changes something,
+	// refused ones too; nil = only the log tells.
+	Audit io.Writer
 
 	// Evaluator takes submitted pipelines; nil = none are taken.
 	Evaluator Evaluator

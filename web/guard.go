@@ -1,7 +1,6 @@
 package web
 
 import (
-	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -26,10 +25,14 @@ const (
 	Ask Access = "ask"
 	// Write always needs a write token.
 	Write Access = "write"
+	// Admin always needs an admin token.
+	Admin Access = "admin"
+	// Login is open to everybody who knows a secret that the body carries.
+	Login Access = "login"
 )
 
-// mutates reports that requests carry a body.
-func (a Access) mutates() bool { return a == Ask || a == Write }
+// mutates reports that a page of another site must not ask for it.
+func (a Access) mutates() bool { return a == Ask || a == Write || a == Admin || a == Login }
 
 // secure sets the headers of every response. Nothing here is meant to be shown
 // as a page, framed, or guessed to be another type.
@@ -53,6 +56,7 @@ func (s *Server) guard(c *fiber.Ctx) error {
 	}
 	if m := c.Method(); m != fiber.MethodGet && m != fiber.MethodHead && m != fiber.MethodOptions {
 		if err := s.checkOrigin(c); err != nil {
+			s.audit(c, Token{}, problemStatus(err))
 			return err
 		}
 	}
@@ -102,31 +106,4 @@ func hostName(h string) string {
 		return name
 	}
 	return strings.Trim(h, "[]")
-}
-
-// authorize decides whether a request may use a route. Any token may read. One that is wrong
-// is refused also where none is needed, so that its owner hears of it.
-func (s *Server) authorize(c *fiber.Ctx, access Access) (Token, error) {
-	if access == Open {
-		return Token{}, nil
-	}
-	header := c.Get(fiber.HeaderAuthorization)
-	if header == "" {
-		if access == Read && !s.cfg.Public {
-			return Token{}, nil
-		}
-		return Token{}, problem(http.StatusUnauthorized, codeUnauthenticated, "this needs a token: Authorization: Bearer TOKEN")
-	}
-	scheme, secret, _ := strings.Cut(header, " ")
-	token, ok := s.cfg.Tokens.find(strings.TrimSpace(secret))
-	if !strings.EqualFold(scheme, "Bearer") || !ok {
-		return Token{}, problem(http.StatusUnauthorized, codeUnauthenticated, "the token is not one of this server's")
-	}
-	if access == Write && token.Scope != ScopeWrite {
-		return token, problem(http.StatusForbidden, codeForbidden, "this needs a write token; this token may only read")
-	}
-	if t, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType)); access.mutates() && (err != nil || t != fiber.MIMEApplicationJSON) {
-		return token, problem(http.StatusUnsupportedMediaType, codeMediaType, "requests that change something carry Content-Type: application/json, which no form of another site can")
-	}
-	return token, nil
 }

@@ -70,6 +70,14 @@ func (s *Server) register() error {
 	handle(s, post("/api/v1/pipelines/plan", Write, "pipelines", "What applying a pipeline would do, and why"), s.planPipeline)
 	handle(s, post("/api/v1/pipelines/save", Write, "pipelines", "Write a valid pipeline under the server's save root"), s.savePipeline)
 
+	plain(s, get("/login", Open, "tokens", "Log in with the one-time address that serve printed"), s.loginRoute())
+	handle(s, get("/api/v1/login", Read, "tokens", "Who asks, and what they may"), s.whoami)
+	handle(s, post("/api/v1/login", Login, "tokens", "Exchange a token or a one-time code for a session cookie"), s.login)
+	handle(s, post("/api/v1/logout", Ask, "tokens", "End the session"), s.logout)
+	handle(s, get("/api/v1/tokens", Admin, "tokens", "All tokens, newest first; never their secrets"), s.listTokens)
+	handle(s, post("/api/v1/tokens", Admin, "tokens", "Make a token; its secret is shown this once"), s.createToken)
+	handle(s, Route{Method: http.MethodDelete, Path: "/api/v1/tokens/{id}", Access: Admin, Tag: "tokens", Summary: "Make a token, and the sessions begun with it, void"}, s.revokeToken)
+
 	return s.sealed()
 }
 
@@ -86,7 +94,7 @@ func (s *Server) operation(r Route) huma.Operation {
 		Method:      r.Method, Path: r.Path, Summary: r.Summary, Tags: []string{r.Tag}, Responses: responses,
 		Extensions: map[string]any{"x-access": r.Access},
 	}
-	if r.Access != Open {
+	if r.Access != Open && r.Access != Login {
 		op.Security = []map[string][]string{{"token": {}}}
 	}
 	if r.Access == Read {
@@ -102,13 +110,15 @@ func handle[I, O any](s *Server, r Route, h func(context.Context, *I) (*O, error
 	op := s.operation(r)
 	op.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
 		c := humafiber.Unwrap(ctx)
-		token, err := s.authorize(c, r.Access)
+		token, err := s.authorize(c, r)
 		if err != nil {
 			_ = s.fail(c, err) // writes into memory
 		} else {
-			next(ctx)
+			next(huma.WithValue(ctx, tokenKey{}, token))
 		}
-		s.audit(c, r, token)
+		if r.Access.mutates() {
+			s.audit(c, token, c.Response().StatusCode())
+		}
 	}}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, in)
@@ -152,7 +162,7 @@ func plain(s *Server, r Route, a answer) {
 	maps.Copy(op.Responses, a.responses)
 	s.api.OpenAPI().AddOperation(&op)
 	withHead{s.app}.Add(r.Method, fiberPath(r.Path), func(c *fiber.Ctx) error {
-		if _, err := s.authorize(c, r.Access); err != nil {
+		if _, err := s.authorize(c, r); err != nil {
 			return err
 		}
 		return a.handler(c)
@@ -163,7 +173,7 @@ func plain(s *Server, r Route, a answer) {
 func (s *Server) sealed() error {
 	known := map[string]bool{}
 	for _, r := range s.routes {
-		if !slices.Contains([]Access{Open, Read, Ask, Write}, r.Access) {
+		if !slices.Contains([]Access{Open, Read, Ask, Write, Admin, Login}, r.Access) {
 			return fmt.Errorf("route %s %s has no rule that says who may use it", r.Method, r.Path)
 		}
 		if !r.Access.mutates() && r.Method != http.MethodGet {
@@ -185,11 +195,4 @@ func (s *Server) sealed() error {
 	}
 	s.document = doc
 	return nil
-}
-
-// audit logs a request that changed something: who, what, how it went.
-func (s *Server) audit(c *fiber.Ctx, r Route, token Token) {
-	if r.Access == Write {
-		s.cfg.Log.Info("request", "by", token.ID, "method", c.Method(), "path", c.Path(), "status", c.Response().StatusCode(), "from", c.Context().RemoteAddr().String())
-	}
 }

@@ -41,6 +41,9 @@ type Server struct {
 	files    map[string]pageFile // of the page
 	pictures *pictures
 
+	sessions sessions
+	auditing sync.Mutex
+
 	stop     context.Context // ends when the server drains
 	draining context.CancelFunc
 	jobs     sync.WaitGroup // stops at work

@@ -61,7 +61,7 @@ func newSite(t *testing.T, change func(*web.Config)) *site {
 		t.Fatal(err1, err2)
 	}
 	cfg := web.Config{
-		Store: store, Control: control{s}, Adapters: fake.Registry(), Tokens: web.Tokens{read, write}, Framework: fake.Registry().Names()[0],
+		Store: store, Control: control{s}, Adapters: fake.Registry(), Tokens: web.Tokens{read, write}, TokenStore: store, Framework: fake.Registry().Names()[0],
 		Version: "test", Now: func() time.Time { return clock }, Poll: 5 * time.Millisecond, Drain: 5 * time.Second,
 	}
 	if change != nil {
@@ -179,7 +179,7 @@ func (s *site) request(method, path, token, body string, headers ...string) (*ht
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if method == http.MethodPost {
+	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if token != "" {

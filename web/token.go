@@ -15,14 +15,17 @@ import (
 	"time"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
 )
 
-// Scope is what a token may do. Write includes read.
-type Scope string
+// Scope is what a token may do. Admin includes write, and write includes read.
+type Scope = runner.Role
 
 const (
-	ScopeRead  Scope = "read"
-	ScopeWrite Scope = "write"
+	ScopeAdmin = runner.RoleAdmin
+	ScopeWrite = runner.RoleWrite
+	ScopeRead  = runner.RoleRead
+	ScopeRun   = runner.RoleRunStatus // reads one run
 )
 
 // Token is a token as it is remembered: never itself, only its hash.
@@ -30,7 +33,9 @@ type Token struct {
 	ID      string    `json:"id"` // for the log
 	Scope   Scope     `json:"scope"`
 	SHA256  string    `json:"sha256"` // of the token, hex
+	RunID   string    `json:"run_id,omitempty"`
 	Created time.Time `json:"created,omitzero"`
+	Expires time.Time `json:"expires,omitzero"`
 }
 
 // Tokens are those that a server takes.
@@ -54,15 +59,13 @@ func GivenToken(id string, scope Scope, secret string) (Token, error) {
 	if len(secret) < minToken {
 		return Token{}, pipelines.Errorf(pipelines.CodeInvalid, "the token %s has %d characters; %d at least, and random: `openssl rand -hex 32` makes one", id, len(secret), minToken)
 	}
-	sum := sha256.Sum256([]byte(secret))
-	return Token{ID: id, Scope: scope, SHA256: hex.EncodeToString(sum[:])}, nil
+	return Token{ID: id, Scope: scope, SHA256: hashOf(secret)}, nil
 }
 
 // find returns the token with that secret, in a time that does not tell how
 // near a wrong one was.
 func (ts Tokens) find(secret string) (Token, bool) {
-	sum := sha256.Sum256([]byte(secret))
-	given := []byte(hex.EncodeToString(sum[:]))
+	given := []byte(hashOf(secret))
 	var found Token
 	ok := false
 	for _, t := range ts {
@@ -71,6 +74,11 @@ func (ts Tokens) find(secret string) (Token, bool) {
 		}
 	}
 	return found, ok
+}
+
+func hashOf(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
 }
 
 type tokenFile struct {

@@ -114,6 +114,7 @@ func (a *app) planSubmission(ctx context.Context, p *pipelines.Pipeline, req sub
 	if err != nil {
 		return nil, err
 	}
+	place.dir = req.Policy.StateDir
 	store, err := place.open(ctx)
 	if err != nil {
 		return nil, err

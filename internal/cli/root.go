@@ -63,6 +63,7 @@ happen with apply.`,
 		newPredictCmd(a),
 		newForceUnlockCmd(a),
 		newServeCmd(a),
+		newTokensCmd(a),
 	)
 	add("look",
 		newModelsCmd(a),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,7 @@ type serveFlags struct {
 	cert, key string
 	proxy     bool
 	hosts     []string
+	audit     string
 	framework string
 	newTokens bool
 }
@@ -61,6 +63,7 @@ do it.`)
 	c.Flags().StringVar(&f.key, "tls-key", "", "its private key: a PEM `FILE`")
 	c.Flags().BoolVar(&f.proxy, "trusted-proxy", false, "a proxy in front ends TLS; reading needs a token also on 127.0.0.1")
 	c.Flags().StringSliceVar(&f.hosts, "allowed-host", nil, "also answer to the host `NAME`; reading needs a token then")
+	c.Flags().StringVar(&f.audit, "audit", "", "append a line of JSON to `FILE` for every request that changes something, refused ones too")
 	c.Flags().StringVar(&f.framework, "default-framework", "native", "the adapter asked where a request names none")
 	c.Flags().BoolVar(&f.newTokens, "new-tokens", false, "make new tokens; no server that starts from now on takes the old ones")
 	return c
@@ -105,8 +108,13 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 		return err
 	}
 	log := newLogger(a.Stderr, cmp.Or(a.env["RUNNER_LOG"], "info"), a.redactor) // who changed what is told unless told otherwise
+	audit, closeAudit, err := a.auditLog(f.audit)
+	if err != nil {
+		return err
+	}
+	defer closeAudit()
 	server, err := web.New(web.Config{
-		Store: store, Control: a.watcher(store, place), Adapters: a.Adapters, Tokens: tokens,
+		Store: store, Control: a.watcher(store, place), Adapters: a.Adapters, Tokens: tokens, TokenStore: store, Audit: audit, Secure: f.cert != "" || f.proxy,
 		Evaluator: evaluator, SaveRoot: saveRoot, Picture: report.Thumbnail,
 		Framework: f.framework, Public: public, Hosts: f.hosts, Version: Version, Log: log, Now: a.Now,
 	})
@@ -134,7 +142,22 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 		_ = ln.Close()
 		return err
 	}
+	if !public && !a.json {
+		fmt.Fprintf(a.Stderr, "Log in, once within 15 minutes: %s%s\n", here.URL, server.LoginPath())
+	}
 	return server.Serve(ctx, ln)
+}
+
+// auditLog opens the file that --audit names for appending.
+func (a *app) auditLog(name string) (io.Writer, func(), error) {
+	if name == "" {
+		return nil, func() {}, nil
+	}
+	f, err := os.OpenFile(a.path(name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, usagef("--audit: %w", err)
+	}
+	return f, func() { _ = f.Close() }, nil // each line is written at once
 }
 
 // serving is where the server is, for programs.
@@ -153,7 +176,7 @@ func (a *app) tokens(place storePlace, renew bool) (ts web.Tokens, made map[web.
 	for _, given := range []struct {
 		name  string
 		scope web.Scope
-	}{{"RUNNER_TOKEN", web.ScopeWrite}, {"RUNNER_READ_TOKEN", web.ScopeRead}} {
+	}{{"RUNNER_ADMIN_TOKEN", web.ScopeAdmin}, {"RUNNER_TOKEN", web.ScopeWrite}, {"RUNNER_READ_TOKEN", web.ScopeRead}} {
 		if secret := a.env[given.name]; secret != "" {
 			t, err := web.GivenToken(given.name, given.scope, secret)
 			if err != nil {

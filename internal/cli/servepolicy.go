@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 
@@ -71,7 +72,7 @@ func (a *app) evaluator(policy submit.Policy, place storePlace) (*submit.Process
 	if err != nil {
 		return nil, err
 	}
-	p := submit.Process{Command: []string{self, "evaluate"}, Policy: policy, Store: place.path, GPUs: countGPUs(), Environ: a.getenv, Log: a.log}
+	p := submit.Process{Command: []string{self, "evaluate"}, Policy: policy, Store: cmp.Or(place.address, place.path), GPUs: countGPUs(), Environ: a.getenv, Log: a.log}
 	if cache, err := userCache(); err == nil {
 		p.Cache = filepath.Join(cache, "datasets.gob")
 	}

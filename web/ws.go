@@ -1,0 +1,3 @@
+package web
+
+const wsPath = "/api/v1/ws"
