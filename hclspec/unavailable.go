@@ -30,7 +30,7 @@ func (m *module) executable(format string) bool {
 }
 
 func (m *module) checkDataPath(s *scope, at hcl.Range, path string) {
-	if scheme, _, ok := strings.Cut(path, "://"); ok {
+	if scheme, _, ok := strings.Cut(path, "://"); ok && scheme != "s3" {
 		m.notYet(s, at, "Datasets at "+scheme+":// addresses are not part of this version.")
 	}
 }

@@ -136,7 +136,8 @@ func (d *decider) inputs(ctx context.Context, dec *decision) (Inputs, error) {
 		kc.Adapter = dec.adapter.Info()
 	}
 	if ds := dec.spec.Dataset; ds != nil && !isUnknownDataset(dec.spec) {
-		report, err := d.inspector.inspect(ctx, *ds)
+		found := d.inspector.inspect(ctx, *ds)
+		report, err := found.report, found.err
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil, err
@@ -145,6 +146,7 @@ func (d *decider) inputs(ctx context.Context, dec *decision) (Inputs, error) {
 			return nil, nil
 		}
 		kc.Dataset, dec.report = &report, &report
+		dec.spec.Dataset = &found.local
 		dec.gates = gates(*ds, report)
 		if dec.Kind == pipelines.KindTrain || dec.Kind == pipelines.KindEvaluate {
 			dec.problems = append(dec.problems, usable(dec.spec, report, dec.step.Range)...)

@@ -12,6 +12,10 @@ import (
 
 // Datasets looks at data. Package datasets fulfils it.
 type Datasets interface {
+	// Localize brings data that lies elsewhere here (an s3:// address, an
+	// archive) and returns the spec with folders of this machine; of others
+	// the spec as it is.
+	Localize(ctx context.Context, spec pipelines.DatasetSpec) (pipelines.DatasetSpec, error)
 	// Inspect reads every file once (results are cached by content) and
 	// reports counts, corrupt files, leakage and the fingerprint.
 	Inspect(ctx context.Context, spec pipelines.DatasetSpec) (pipelines.DatasetReport, error)

@@ -22,6 +22,10 @@ func newFakeDatasets() *fakeDatasets {
 	}}
 }
 
+func (d *fakeDatasets) Localize(_ context.Context, spec pipelines.DatasetSpec) (pipelines.DatasetSpec, error) {
+	return spec, nil
+}
+
 func (d *fakeDatasets) Inspect(_ context.Context, spec pipelines.DatasetSpec) (pipelines.DatasetReport, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

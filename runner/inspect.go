@@ -20,6 +20,7 @@ type inspector struct {
 
 type inspection struct {
 	spec   pipelines.DatasetSpec
+	local  pipelines.DatasetSpec // with folders of this machine
 	once   sync.Once
 	report pipelines.DatasetReport
 	err    error
@@ -42,14 +43,18 @@ func (in *inspector) inspectAhead(ctx context.Context, specs []pipelines.Spec) {
 	g.Wait() // errors are kept per dataset, for the step that meets them
 }
 
-func (in *inspector) inspect(ctx context.Context, spec pipelines.DatasetSpec) (pipelines.DatasetReport, error) {
+func (in *inspector) inspect(ctx context.Context, spec pipelines.DatasetSpec) *inspection {
 	i := in.entry(spec)
 	in.run(ctx, i)
-	return i.report, i.err
+	return i
 }
 
 func (in *inspector) run(ctx context.Context, i *inspection) {
-	i.once.Do(func() { i.report, i.err = in.datasets.Inspect(ctx, i.spec) })
+	i.once.Do(func() {
+		if i.local, i.err = in.datasets.Localize(ctx, i.spec); i.err == nil {
+			i.report, i.err = in.datasets.Inspect(ctx, i.local)
+		}
+	})
 }
 
 func (in *inspector) entry(spec pipelines.DatasetSpec) *inspection {

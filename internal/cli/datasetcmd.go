@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,15 @@ func newDatasetInspectCmd(a *app) *cobra.Command {
 		Short: "Count classes and images; find corrupt files and leakage",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			path, err := a.absPath(args[0])
+			path := args[0]
+			if !strings.Contains(path, "://") {
+				abs, err := a.absPath(path)
+				if err != nil {
+					return err
+				}
+				path = abs
+			}
+			path, err := a.newData().cache.Fetch(c.Context(), path)
 			if err != nil {
 				return err
 			}

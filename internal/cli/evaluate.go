@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
-	"github.com/trainwright/trainwright/datasets"
 	"github.com/trainwright/trainwright/hclspec"
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
@@ -121,7 +120,7 @@ func (a *app) planSubmission(ctx context.Context, p *pipelines.Pipeline, req sub
 	}
 	defer store.Close()
 	planner := runner.Planner{
-		Store: store, Adapters: a.Adapters, Datasets: &datasets.Catalog{CacheFile: req.Cache}, Executor: executorFactory(nil), GPUs: req.GPUs,
+		Store: store, Adapters: a.Adapters, Datasets: submittedData(req.Cache), Executor: executorFactory(nil), GPUs: req.GPUs,
 		Claim: runner.Claim{Source: req.Submission.Source, State: "of the server"}, Now: a.Now,
 	}
 	return planner.Plan(ctx, p, runner.PlanOptions{Targets: req.Submission.Targets, Replace: req.Submission.Replace})

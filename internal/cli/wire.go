@@ -9,6 +9,7 @@ import (
 	"github.com/trainwright/trainwright/adapters/native/step"
 	"github.com/trainwright/trainwright/adapters/python"
 	"github.com/trainwright/trainwright/datasets"
+	"github.com/trainwright/trainwright/datasets/remote"
 	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
@@ -44,6 +45,15 @@ func newDatasets() *datasets.Catalog {
 		return &datasets.Catalog{} // remembers within this process
 	}
 	return &datasets.Catalog{CacheFile: filepath.Join(cache, "datasets.gob")}
+}
+
+// newData looks at data here and elsewhere.
+func (a *app) newData() *data {
+	cache, err := userCache()
+	if err != nil {
+		cache = filepath.Join(os.TempDir(), "trainwright")
+	}
+	return &data{Catalog: newDatasets(), cache: remote.Cache{Dir: filepath.Join(cache, "datasets"), Open: a.openDataBucket, Progress: a.dataProgress()}}
 }
 
 // userCache is the program's folder in the user's cache.

@@ -1,6 +1,6 @@
 module github.com/trainwright/trainwright/test/s3
 
-go 1.26.0
+go 1.26.1
 
 require github.com/trainwright/trainwright v0.0.0
 

@@ -2,7 +2,7 @@
 pipeline "p" {}
 dataset "d" {
   format = "imagefolder"
-  path   = "s3://bucket/x" # ERROR: Not available in this version | s3://
+  path   = "gs://bucket/x" # ERROR: Not available in this version | gs://
 }
 dataset "coco" {
   format = "yolo" # ERROR: Not available in this version | "yolo"
