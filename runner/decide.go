@@ -193,6 +193,8 @@ func (d *decider) choose(ctx context.Context, dec *decision, inputs Inputs, sch 
 	case dec.ContentKey == "":
 		dec.Action = ActionDecideLater
 		dec.Reason = "decided after " + AddressList(dec.waitsFor())
+	case h.reusable != nil && h.filesGone && dec.Kind == pipelines.KindStep: // they lie where the user wants them
+		dec.anew(h, "what it made is gone")
 	case h.reusable != nil && !d.anew[dec.Address]:
 		dec.reuse(h)
 	case h.interrupted != nil:

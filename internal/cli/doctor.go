@@ -52,8 +52,8 @@ func newDoctorCmd(a *app) *cobra.Command {
 	}, `
 Looks at what native training needs (the ONNX Runtime library, processor,
 memory, disk, cache) and at what only some things need (python3 with pip, git,
-a GPU). What is missing is explained, with what to do. Exits with 1 when native
-training would not start.`)
+GPU, driver, cuDNN and provider, a Dagger engine). What is missing is explained,
+with what to do. Exits with 1 when native training would not start.`)
 	c.Flags().BoolVar(&fetch, "fetch", false, "obtain the ONNX Runtime library first, as init does")
 	return c
 }
@@ -71,11 +71,8 @@ func (a *app) diagnose(ctx context.Context) []finding {
 		out = append(out, diagnoseDisk("cache", cache))
 	}
 	out = append(out, diagnosePython(ctx), diagnoseTool("git", "commits are recorded with applies"))
-	if n := countGPUs(); n > 0 {
-		out = append(out, finding{Name: "gpu", State: "ok", Text: fmt.Sprintf("%d CUDA device(s)", n)})
-	} else {
-		out = append(out, finding{Name: "gpu", State: "ok", Text: "none: device = \"auto\" trains on the CPU"})
-	}
+	out = append(out, diagnoseGPU("/")...)
+	out = append(out, diagnoseDagger(ctx)...)
 	return out
 }
 

@@ -20,11 +20,13 @@ import (
 	"github.com/trainwright/trainwright/internal/cli"
 	"github.com/trainwright/trainwright/internal/golden"
 	"github.com/trainwright/trainwright/internal/pgtest"
+	"github.com/trainwright/trainwright/runner/executor/dagger/daggertest"
 )
 
 // TestMain lets the test binary be the runner: scripts start it as `runner`,
 // and so do its own steps.
 func TestMain(m *testing.M) {
+	daggertest.Main()
 	testscript.Main(m, map[string]func(){"runner": func() { os.Exit(runnerMain()) }})
 }
 

@@ -186,7 +186,7 @@ func (s *spec) addData(t pipelines.Task) error {
 // bytes they hold: the sum of at most 1000 files, extended to all.
 func dataRoots(d *pipelines.TaskDataset) ([]string, float64, error) {
 	var roots []string
-	if d.Path != "" {
+	if d.Path != "" && !strings.Contains(d.Path, "://") {
 		roots = append(roots, d.Path)
 	}
 	b, err := os.ReadFile(d.IndexPath)
