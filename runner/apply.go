@@ -32,6 +32,9 @@ type ApplyOptions struct {
 	Operation   string        // for the lock's holder: apply, resume; "" = apply
 	Commit      string        // git commit and branch, for the record
 	Branch      string
+	ID          string // of the apply; "" = a new one. An apply of that id goes on
+	// JobIDs are reserved for the first run that a step makes; see Queue.
+	JobIDs map[pipelines.Address]int64
 }
 
 // ApplyResult is how an apply ended.

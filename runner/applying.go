@@ -54,19 +54,31 @@ func (ap *applying) run(ctx context.Context) error {
 		}
 	}
 	ap.tell(Notice{Type: NoticeApplyStarted, Plan: plan})
-	record := pipelines.Apply{ID: NewID(ap.a.now()), Pipeline: plan.Pipeline, Status: pipelines.StatusRunning,
+	id := ap.opts.ID
+	if id == "" {
+		id = NewID(ap.a.now())
+	}
+	record := pipelines.Apply{ID: id, Pipeline: plan.Pipeline, Status: pipelines.StatusRunning,
 		Started: ap.res.Started, Commit: ap.opts.Commit, Branch: ap.opts.Branch, Version: ap.a.Version}
 	if plan.Changes {
-		if err := store.CreateApply(ctx, record); err != nil {
+		err := store.CreateApply(ctx, record)
+		if ap.opts.ID != "" && pipelines.CodeOf(err) == pipelines.CodeConflict { // it was begun before
+			err = store.UpdateApply(ctx, record)
+		}
+		if err != nil {
 			return err
 		}
 		ap.res.ApplyID = record.ID
 	}
 	ap.steps(ctx)
 	err = ap.finish(context.WithoutCancel(ctx), ctx.Err() != nil)
-	if plan.Changes {
+	if plan.Changes || ap.opts.ID != "" {
 		record.Status, record.Ended = ap.res.Status, ap.a.now()
-		if uerr := store.UpdateApply(context.WithoutCancel(ctx), record); err == nil {
+		uerr := store.UpdateApply(context.WithoutCancel(ctx), record)
+		if !plan.Changes && pipelines.CodeOf(uerr) == pipelines.CodeNotFound { // nothing was to be done, at no time
+			uerr = nil
+		}
+		if err == nil {
 			err = uerr
 		}
 	}
@@ -233,7 +245,7 @@ func (ap *applying) carryOut(ctx context.Context, dec *decision) StepOutcome {
 		defer release()
 		ap.give(dec, slots)
 	}
-	s := &stepRun{a: ap.a, dec: dec, exec: exec, pipeline: ap.plan.Pipeline, applyID: ap.res.ApplyID, observe: ap.tell}
+	s := &stepRun{a: ap.a, dec: dec, exec: exec, pipeline: ap.plan.Pipeline, applyID: ap.res.ApplyID, observe: ap.tell, jobID: ap.opts.JobIDs[dec.Address]}
 	return s.do(ctx)
 }
 

@@ -24,3 +24,9 @@ func NewHolder(operation string) LockHolder {
 func HolderGone(h LockHolder) bool {
 	return process.ID{Host: h.Host, PID: h.PID, Start: h.StartTime, Boot: h.BootID}.Gone()
 }
+
+// HolderHere reports that the holder's process is one of this machine.
+func HolderHere(h LockHolder) bool {
+	self := process.Self()
+	return h.Host == self.Host && h.BootID == self.Boot
+}

@@ -24,6 +24,7 @@ type stepRun struct {
 	applyID  string
 	observe  func(Notice)
 	mirror   *mirror // of the run, into the archive
+	jobID    int64   // reserved for the run; 0 = the store gives one
 	// adoptedLive: the attempt that is continued first was not known to have ended.
 	adoptedLive bool
 }
@@ -151,8 +152,16 @@ func (s *stepRun) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	job := s.jobID
+	if job != 0 {
+		if _, err := s.a.Store.RunByJob(ctx, job); err == nil {
+			job = 0 // an earlier run has it: what it was made of has changed since
+		} else if pipelines.CodeOf(err) != pipelines.CodeNotFound {
+			return err
+		}
+	}
 	s.run, err = s.a.Store.CreateRun(ctx, pipelines.Run{
-		ID: id, Pipeline: s.pipeline, Address: s.dec.Address, ApplyID: s.applyID, ContentKey: s.dec.ContentKey,
+		ID: id, JobID: job, Pipeline: s.pipeline, Address: s.dec.Address, ApplyID: s.applyID, ContentKey: s.dec.ContentKey,
 		Status: pipelines.StatusPending, Kind: s.dec.Kind, Adapter: s.dec.Adapter, Model: s.dec.Model, TaskType: s.dec.TaskType,
 		Parent: s.dec.parent, Inputs: s.dec.canonical, Dir: dir, Executor: string(s.dec.Executor), Created: now,
 	})

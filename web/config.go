@@ -62,6 +62,12 @@ type Config struct {
 
 	// Picture makes a small JPEG of an image file; nil = samples have no pictures.
 	Picture func(path string) ([]byte, error)
+	// Queue keeps what the server runs; nil = it runs nothing.
+	Queue runner.Queue
+	// Reports takes events that are sent; nil = none are taken.
+	Reports Reports
+	// Remote is the store that other machines keep their state in; nil = none may.
+	Remote runner.Store
 
 	// Framework answers where a request names none; "" = native.
 	Framework string

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
 )
 
 type stopInput struct {
@@ -24,6 +25,12 @@ func (s *Server) stopJob(ctx context.Context, in *stopInput) (*stopOutput, error
 	run, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
+	}
+	if n, serr := s.submission(ctx, run.ApplyID); serr == nil && n.Kind == runner.SubmissionTraining && n.State != runner.SubmissionEnded {
+		// Whoever works on it would go on otherwise: its process hears of the wish.
+		if _, err := s.cfg.Queue.AskCancel(ctx, n.ID, s.cfg.Now()); err != nil {
+			return nil, err
+		}
 	}
 	if run.Status.Ended() {
 		return nil, pipelines.Errorf(pipelines.CodeConflict, "run %s has ended already (%s)", run.ID, run.Status)

@@ -64,6 +64,7 @@ func (s *Server) register() error {
 	stop := post("/api/v1/training/jobs/{id}/stop", Write, "jobs", "Stop a run after it wrote a checkpoint")
 	stop.Also = map[string]*huma.Response{"202": s.response("The run is asked to stop and still at it", reflect.TypeFor[Run]())}
 	handle(s, stop, s.stopJob)
+	s.registerQueue(get, post)
 
 	handle(s, post("/api/v1/pipelines/validate", Ask, "pipelines", "Check a pipeline's files"), s.validatePipeline)
 	handle(s, post("/api/v1/pipelines/render", Ask, "pipelines", "The HCL that a filled-in form stands for, checked"), s.renderPipeline)
@@ -140,6 +141,7 @@ func (s *Server) response(description string, body reflect.Type) *huma.Response 
 type answer struct {
 	handler   fiber.Handler
 	params    []*huma.Param
+	body      bool // it takes a JSON object
 	responses map[string]*huma.Response
 }
 
@@ -159,6 +161,9 @@ func jsonBody(h fiber.Handler) answer {
 func plain(s *Server, r Route, a answer) {
 	op := s.operation(r)
 	op.Parameters = a.params
+	if a.body {
+		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: huma.TypeObject}}}}
+	}
 	maps.Copy(op.Responses, a.responses)
 	s.api.OpenAPI().AddOperation(&op)
 	withHead{s.app}.Add(r.Method, fiberPath(r.Path), func(c *fiber.Ctx) error {

@@ -19,7 +19,7 @@ import (
 
 // Bounds of a request. Fiber's own are open.
 const (
-	maxBody      = 1 << 20  // bytes
+	maxBody      = 8 << 20  // bytes; a validation with a large confusion matrix fits
 	maxHeader    = 16 << 10 // bytes, the request line included
 	readTimeout  = 15 * time.Second
 	writeTimeout = 30 * time.Second // a stream renews it

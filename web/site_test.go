@@ -20,6 +20,7 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/store/sqlite"
+	"github.com/trainwright/trainwright/runner/store/storetest"
 	"github.com/trainwright/trainwright/web"
 )
 
@@ -34,7 +35,7 @@ var clock = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 type site struct {
 	t      *testing.T
 	server *web.Server
-	store  runner.Store
+	store  storetest.QueueStore
 	addr   string
 	stop   context.CancelFunc
 	ended  chan error
@@ -61,6 +62,7 @@ func newSite(t *testing.T, change func(*web.Config)) *site {
 		t.Fatal(err1, err2)
 	}
 	cfg := web.Config{
+		Queue: store, Reports: store, Remote: store,
 		Store: store, Control: control{s}, Adapters: fake.Registry(), Tokens: web.Tokens{read, write}, TokenStore: store, Framework: fake.Registry().Names()[0],
 		Version: "test", Now: func() time.Time { return clock }, Poll: 5 * time.Millisecond, Drain: 5 * time.Second,
 	}

@@ -20,11 +20,22 @@ import (
 func newApplyCmd(a *app) *cobra.Command {
 	var flags planFlags
 	var how applyFlags
+	var server serverFlags
+	var detach bool
 	c := describe(&cobra.Command{
 		Use:   "apply [PATH|PLANFILE]",
 		Short: "Make the plan happen",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if server.server != "" {
+				if flags.store != "" || len(args) == 1 && isPlanFile(a.path(args[0])) {
+					return usagef("--server takes a pipeline, no plan file, and keeps the state itself")
+				}
+				return a.applyOnServer(c.Context(), a.pipelinePath(args), flags, how, server, detach)
+			}
+			if detach {
+				return usagef("--detach belongs to --server")
+			}
 			if len(args) == 1 && isPlanFile(a.path(args[0])) {
 				return a.applyPlanFile(c, a.path(args[0]), flags, how)
 			}
@@ -51,10 +62,17 @@ func newApplyCmd(a *app) *cobra.Command {
 Plans, asks, and runs what the plan says: each step that is new or changed, in
 order, those without mutual needs at once. A step that a crash or a signal cut
 short goes on from its last checkpoint. With a PLANFILE of plan --out it applies
-exactly that plan and never asks.`,
+exactly that plan and never asks.
+
+With --server the pipeline's files, variables, lock file and git commit go to a
+runner serve, which queues them; paths are those under its --data-root. This
+command follows and ends as a local apply does; a signal stops the apply there,
+and --detach comes back at once.`,
 		exitDone, exitError, exitFailed, exitCheck, exitStale, exitLocked, exitCancelled, exitTimeout)
 	flags.register(c)
 	how.register(c)
+	server.register(c, "apply on")
+	c.Flags().BoolVar(&detach, "detach", false, "with --server: come back when it is queued")
 	return c
 }
 

@@ -3,9 +3,12 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/hashicorp/hcl/v2"
 
 	"github.com/trainwright/trainwright/hclspec"
 	"github.com/trainwright/trainwright/pipelines"
@@ -67,17 +70,7 @@ type errorReport struct {
 
 // reportError tells an error once: JSON where JSON is asked for, and text on stderr unless stdout is JSON.
 func (a *app) reportError(err error, code int) {
-	diags, isDiags := diagnosticsOf(err)
-	report := errorReport{
-		Code: string(pipelines.CodeOf(err)), Message: a.redactor.hide(err.Error()), ExitCode: code,
-	}
-	if isDiags {
-		if report.Code == string(pipelines.CodeInternal) {
-			report.Code = string(pipelines.CodeInvalid)
-		}
-		report.Message = strings.TrimPrefix(report.Message, "<nil>: ") // where hcl knows no place in the sources
-		report.Diagnostics = a.diagnosticsReport(diags).Diagnostics
-	}
+	report, diags := a.errorReport(err, code)
 	var werr error
 	if a.streamed {
 		report.Type = "error"
@@ -91,13 +84,33 @@ func (a *app) reportError(err error, code int) {
 	if a.json {
 		return
 	}
-	if isDiags {
+	if len(diags) > 0 {
 		a.printDiagnostics(a.Stderr, diags)
 		return
 	}
 	message := a.redactor.hide(strings.TrimSpace(err.Error()))
 	st := a.style(a.Stderr)
 	fmt.Fprintf(a.Stderr, "%s %s\n", st.Bold(st.Red("Error:")), message)
+}
+
+// errorReport is what is told of an error, and its diagnostics if it has some.
+func (a *app) errorReport(err error, code int) (errorReport, hcl.Diagnostics) {
+	diags, isDiags := diagnosticsOf(err)
+	var told *reported
+	if errors.As(err, &told) && len(told.diagnostics) > 0 {
+		diags, isDiags = a.localDiagnostics(told), true
+	}
+	report := errorReport{
+		Code: string(pipelines.CodeOf(err)), Message: a.redactor.hide(err.Error()), ExitCode: code,
+	}
+	if isDiags {
+		if report.Code == string(pipelines.CodeInternal) {
+			report.Code = string(pipelines.CodeInvalid)
+		}
+		report.Message = strings.TrimPrefix(report.Message, "<nil>: ") // where hcl knows no place in the sources
+		report.Diagnostics = a.diagnosticsReport(diags).Diagnostics
+	}
+	return report, diags
 }
 
 // usagef is an error of the command line or its surroundings.

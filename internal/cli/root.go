@@ -78,7 +78,7 @@ happen with apply.`,
 		newVersionCmd(a),
 		newCompletionCmd(a),
 	)
-	root.AddCommand(newStepCmd(a), newContainerCmd(), newRelayCmd(), newEvaluateCmd(a))
+	root.AddCommand(newStepCmd(a), newContainerCmd(), newRelayCmd(), newEvaluateCmd(a), newWorkCmd(a))
 	explain(root)
 	root.SetHelpCommandGroupID("more")
 	root.InitDefaultHelpCmd()

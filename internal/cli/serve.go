@@ -9,11 +9,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/trainwright/trainwright/internal/report"
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/store/postgres"
 	"github.com/trainwright/trainwright/web"
 )
@@ -29,6 +31,8 @@ type serveFlags struct {
 	audit     string
 	framework string
 	newTokens bool
+	workers   int
+	lease     time.Duration
 }
 
 func newServeCmd(a *app) *cobra.Command {
@@ -65,6 +69,8 @@ do it.`)
 	c.Flags().StringSliceVar(&f.hosts, "allowed-host", nil, "also answer to the host `NAME`; reading needs a token then")
 	c.Flags().StringVar(&f.audit, "audit", "", "append a line of JSON to `FILE` for every request that changes something, refused ones too")
 	c.Flags().StringVar(&f.framework, "default-framework", "native", "the adapter asked where a request names none")
+	c.Flags().IntVar(&f.workers, "workers", 2, "work on `N` queued applies at once; 0 = none")
+	c.Flags().DurationVar(&f.lease, "lease", 30*time.Second, "another machine takes up the work of one that was not heard of for `DURATION`")
 	c.Flags().BoolVar(&f.newTokens, "new-tokens", false, "make new tokens; no server that starts from now on takes the old ones")
 	return c
 }
@@ -113,9 +119,21 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 		return err
 	}
 	defer closeAudit()
+	work := a.newWorkers(store, place, f, policy, log)
+	var queue runner.Queue
+	if work != nil {
+		queue = work.queue
+		if f.workers > 0 {
+			working, stop := context.WithCancel(ctx)
+			defer stop()
+			go work.run(working)
+		}
+	}
+	reports, _ := store.(web.Reports)
 	server, err := web.New(web.Config{
 		Store: store, Control: a.watcher(store, place), Adapters: a.Adapters, Tokens: tokens, TokenStore: store, Audit: audit, Secure: f.cert != "" || f.proxy,
 		Evaluator: evaluator, SaveRoot: saveRoot, Picture: report.Thumbnail,
+		Queue: queue, Reports: reports, Remote: store,
 		Framework: f.framework, Public: public, Hosts: f.hosts, Version: Version, Log: log, Now: a.Now,
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 type statusReport struct {
 	V     int            `json:"v"`
 	Time  time.Time      `json:"time"`
+	State string         `json:"state,omitempty"` // of all steps, as a server tells it
 	Total int            `json:"total"`
 	Count map[string]int `json:"count"` // runs by status
 	Runs  []runStatus    `json:"runs"`
@@ -47,12 +48,21 @@ type runStatus struct {
 func newStatusCmd(a *app) *cobra.Command {
 	var flags storeFlags
 	var pipeline string
-	var all bool
+	var all, wait bool
+	var server serverFlags
+	var apply string
+	var every time.Duration
 	c := describe(&cobra.Command{
 		Use:   "status [PATH]",
 		Short: "Show where the runs are: state, progress, best metrics",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if server.server != "" {
+				return a.statusOnServer(c.Context(), server, pipeline, apply, wait, every)
+			}
+			if wait || apply != "" {
+				return usagef("--wait and --apply belong to --server")
+			}
 			store, place, err := a.openExisting(c.Context(), a.pipelinePath(args), flags)
 			if err != nil {
 				return err
@@ -67,7 +77,15 @@ func newStatusCmd(a *app) *cobra.Command {
 	}, `
 Shows the newest run of every step (--all: every run): whether it goes on, how
 far it is, when it will end, and the metrics of its best checkpoint. A run that
-nothing works on any more is "interrupted": resume or apply go on with it.`)
+nothing works on any more is "interrupted": resume or apply go on with it.
+
+With --server it asks a runner serve; --wait goes on asking until nothing runs
+there any more (or the --apply, or the newest one of --pipeline, has ended) and
+exits as apply would have.`, exitDone, exitError, exitFailed, exitCheck, exitCancelled, exitTimeout)
+	server.register(c, "ask")
+	c.Flags().StringVar(&apply, "apply", "", "with --server: the apply of that `ID`")
+	c.Flags().BoolVar(&wait, "wait", false, "with --server: wait for the end")
+	c.Flags().DurationVar(&every, "every", 2*time.Second, "with --wait: ask every `DURATION`")
 	flags.register(c)
 	c.Flags().StringVar(&pipeline, "pipeline", "", "only runs of the pipeline `NAME`")
 	c.Flags().BoolVar(&all, "all", false, "every run, not only the newest of each step")

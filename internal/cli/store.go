@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/client"
+	storehttp "github.com/trainwright/trainwright/runner/store/http"
 	"github.com/trainwright/trainwright/runner/store/postgres"
 	"github.com/trainwright/trainwright/runner/store/sqlite"
 	"github.com/trainwright/trainwright/runner/store/sqlstore"
@@ -27,14 +30,15 @@ const stateDir = ".runner"
 type storeFlags struct{ store string }
 
 func (f *storeFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.store, "store", "", "the state: the `PATH` of a SQLite file, or postgres://… (default .runner/state.db beside the pipeline; RUNNER_STORE does the same)")
+	c.Flags().StringVar(&f.store, "store", "", "the state: the `PATH` of a SQLite file, postgres://…, or the URL of a runner serve with its token in RUNNER_TOKEN (default .runner/state.db beside the pipeline; RUNNER_STORE does the same)")
 }
 
 // storePlace is where state lies: the database, and the folder of run folders.
 type storePlace struct {
 	path    string // the SQLite file, or the database's address without its password
 	dir     string
-	address string // of a PostgreSQL database, with its password; never shown
+	address string // of a PostgreSQL database, with its password; or of a server. Never shown
+	token   string // for the server
 }
 
 // remote reports state that is not in a file here.
@@ -72,9 +76,14 @@ func (a *app) storePlace(pipelineDir, configured string, f storeFlags) (storePla
 		}
 		return storePlace{path: postgres.Redact(name), dir: dir, address: name}, nil
 	}
+	if client.Is(name) {
+		token := a.env["RUNNER_TOKEN"]
+		a.redactor.add(token, 1)
+		return storePlace{path: name, dir: dir, address: name, token: token}, nil
+	}
 	if strings.Contains(name, "://") {
 		scheme, _, _ := strings.Cut(name, "://")
-		return storePlace{}, pipelines.Errorf(pipelines.CodeUnavailable, "a store at %s:// is not available in this version; name a SQLite file or a PostgreSQL database (postgres://…)", scheme)
+		return storePlace{}, pipelines.Errorf(pipelines.CodeUnavailable, "a store at %s:// is not available in this version; name a SQLite file, a PostgreSQL database (postgres://…) or a runner serve (https://…)", scheme)
 	}
 	if name == "" {
 		name = filepath.Join(dir, "state.db")
@@ -98,6 +107,9 @@ func (p storePlace) open(ctx context.Context) (runner.Store, error) {
 				return nil, fmt.Errorf("the state cannot be kept in %s; --store names another place: %w", p.dir, err)
 			}
 		}
+	}
+	if client.Is(p.address) {
+		return storehttp.Open(ctx, p.address, p.token)
 	}
 	if p.remote() {
 		return postgres.Open(ctx, p.address)
@@ -167,3 +179,6 @@ func (a *app) openExisting(ctx context.Context, path string, f storeFlags) (runn
 	store, err := place.open(ctx)
 	return store, place, err
 }
+
+// name is the place as --store takes it.
+func (p storePlace) name() string { return cmp.Or(p.address, p.path) }

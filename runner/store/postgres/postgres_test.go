@@ -28,6 +28,21 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestQueue(t *testing.T) {
+	server := pgtest.Start(t)
+	storetest.RunQueue(t, func(t *testing.T) func(t *testing.T) storetest.QueueStore {
+		address := server.Database(t)
+		return func(t *testing.T) storetest.QueueStore {
+			s, err := Open(context.Background(), address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			return s
+		}
+	})
+}
+
 func TestOpenAtOnce(t *testing.T) {
 	address := pgtest.Start(t).Database(t)
 	var wg sync.WaitGroup

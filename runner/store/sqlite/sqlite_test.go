@@ -29,6 +29,20 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestQueue(t *testing.T) {
+	storetest.RunQueue(t, func(t *testing.T) func(t *testing.T) storetest.QueueStore {
+		path := filepath.Join(t.TempDir(), "state.db")
+		return func(t *testing.T) storetest.QueueStore {
+			s, err := Open(context.Background(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			return s
+		}
+	})
+}
+
 func TestOpenMigratesAnOlderSchemaAndKeepsItsRows(t *testing.T) {
 	ctx, path := context.Background(), filepath.Join(t.TempDir(), "state.db")
 	db, err := open(path)

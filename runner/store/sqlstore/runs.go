@@ -14,7 +14,7 @@ import (
 const runColumns = `id, job_id, pipeline, address, apply_id, content_key, status, kind, adapter, model, task_type, parent,
 	inputs, dir, executor, attempts, error, cause, result, progress, created, started, ended`
 
-// CreateRun files a run and gives it the next JobID.
+// CreateRun files a run and gives it the next JobID, or the reserved one that it names.
 func (s *Store) CreateRun(ctx context.Context, r pipelines.Run) (pipelines.Run, error) {
 	err := s.write(ctx, "file run "+r.ID, "run "+r.ID, func(t tx) error {
 		result, err := text(r.Result)
@@ -25,12 +25,14 @@ func (s *Store) CreateRun(ctx context.Context, r pipelines.Run) (pipelines.Run, 
 		if err != nil {
 			return err
 		}
-		err = t.row(`INSERT INTO runs (id, pipeline, address, apply_id, content_key, status, kind, adapter, model, task_type, parent,
-			inputs, dir, executor, attempts, error, cause, result, progress, created, started, ended)
-			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING job_id`,
-			r.ID, r.Pipeline, string(r.Address), r.ApplyID, r.ContentKey, string(r.Status), string(r.Kind), r.Adapter, r.Model, r.TaskType, r.Parent,
-			r.Inputs, r.Dir, r.Executor, r.Attempts, r.Error, string(r.Cause), result, progress, nanos(r.Created), nanos(r.Started), nanos(r.Ended)).
-			Scan(&r.JobID)
+		columns, marks := `id, pipeline, address, apply_id, content_key, status, kind, adapter, model, task_type, parent,
+			inputs, dir, executor, attempts, error, cause, result, progress, created, started, ended`, `?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?`
+		values := []any{r.ID, r.Pipeline, string(r.Address), r.ApplyID, r.ContentKey, string(r.Status), string(r.Kind), r.Adapter, r.Model, r.TaskType, r.Parent,
+			r.Inputs, r.Dir, r.Executor, r.Attempts, r.Error, string(r.Cause), result, progress, nanos(r.Created), nanos(r.Started), nanos(r.Ended)}
+		if r.JobID != 0 {
+			columns, marks, values = columns+", job_id", marks+",?", append(values, r.JobID)
+		}
+		err = t.row(`INSERT INTO runs (`+columns+`) VALUES (`+marks+`) RETURNING job_id`, values...).Scan(&r.JobID)
 		if err != nil {
 			return err
 		}

@@ -16,7 +16,11 @@ func testTokens(t *testing.T, open Open) {
 	hash := func(c string) string { return strings.Repeat(c, 64) }
 	a := runner.Token{ID: "a", Role: runner.RoleAdmin, Label: "ann's laptop", SHA256: hash("a"), Created: clock}
 	b := runner.Token{ID: "b", Role: runner.RoleRunStatus, RunID: "r", SHA256: hash("b"), Created: clock.Add(time.Second), Expires: clock.Add(time.Hour)}
-	ok(t, s.CreateToken(ctx, a))
+	if err := s.CreateToken(ctx, a); pipelines.CodeOf(err) == pipelines.CodeUnavailable {
+		t.Skip(err) // a store that is another's server
+	} else if err != nil {
+		t.Fatal(err)
+	}
 	ok(t, s.CreateToken(ctx, b))
 	wantCode(t, s.CreateToken(ctx, a), pipelines.CodeConflict)
 	same := a
