@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -108,7 +109,7 @@ func TestAnswersFitTheDocument(t *testing.T) {
 			path := strings.ReplaceAll(r.Path, "{id}", id)
 			res, body := s.request(r.Method, path, token, "{}")
 			doc.check(r.Method, r.Path, res, body)
-			if strings.Contains(r.Path, "{name}") || strings.HasSuffix(r.Path, "/picture") {
+			if slices.ContainsFunc([]string{"{name}", "/picture", "/applies/{id}", "{id}/start", "/callback", "{method}"}, func(part string) bool { return strings.Contains(r.Path, part) }) {
 				continue // their own tests ask for what is there
 			}
 			if missing := id == "none" || id == "999"; missing != (res.StatusCode == 404) {

@@ -23,6 +23,9 @@ type stopOutput struct {
 // while it is still at it.
 func (s *Server) stopJob(ctx context.Context, in *stopInput) (*stopOutput, error) {
 	run, err := s.find(ctx, in.ID)
+	if pipelines.CodeOf(err) == pipelines.CodeNotFound {
+		return s.stopFiled(ctx, in.ID, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +56,24 @@ func (s *Server) stopJob(ctx context.Context, in *stopInput) (*stopOutput, error
 		return nil, err
 	}
 	return &stopOutput{Status: status, Body: runOf(run)}, nil
+}
+
+// stopFiled stops a training that has no run yet.
+func (s *Server) stopFiled(ctx context.Context, id string, missing error) (*stopOutput, error) {
+	n, err := s.submission(ctx, id)
+	if pipelines.CodeOf(err) == pipelines.CodeNotFound {
+		return nil, missing
+	}
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.stopSubmission(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	a := out.Body
+	return &stopOutput{Status: out.Status, Body: Run{RunID: a.ApplyID, JobID: a.JobID, Pipeline: a.Pipeline, ApplyID: a.ApplyID, Status: a.Status,
+		Kind: pipelines.KindTrain, Error: a.Error, Created: a.Created, Started: a.Started, Ended: a.Ended}}, nil
 }
 
 // cancel stops a run behind the request, which need not wait for its end. For

@@ -22,7 +22,7 @@ type runEvent struct {
 	Address  pipelines.Address `json:"a"`
 	Attempt  int               `json:"t"`
 	Seq      int64             `json:"s"`
-	Progress int64             `json:"p,omitempty"` // global step last told
+	Progress int64             `json:"p,omitempty"` // global step last told, and one
 }
 
 func (c noticeCursor) String() string {
@@ -118,8 +118,8 @@ func (s *Server) eventsOf(ctx context.Context, run string, at *runEvent, add fun
 	if err != nil {
 		return false, err
 	}
-	if p := r.Progress; p != nil && p.GlobalStep > at.Progress && !r.Status.Ended() {
-		at.Progress = p.GlobalStep
+	if p := r.Progress; p != nil && p.GlobalStep >= at.Progress && !r.Status.Ended() {
+		at.Progress = p.GlobalStep + 1
 		err = add(notice(pipelines.Event{Version: pipelines.EventVersion, Attempt: r.Attempts, Time: s.cfg.Now(), Type: pipelines.EventProgress, Progress: p}))
 	}
 	return len(events) == feedPage, err

@@ -17,11 +17,13 @@ import (
 	"time"
 
 	"github.com/trainwright/trainwright/adapters/adaptertest/fake"
+	"github.com/trainwright/trainwright/hclspec"
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/store/sqlite"
 	"github.com/trainwright/trainwright/runner/store/storetest"
 	"github.com/trainwright/trainwright/web"
+	"github.com/trainwright/trainwright/web/submit"
 )
 
 const (
@@ -62,7 +64,7 @@ func newSite(t *testing.T, change func(*web.Config)) *site {
 		t.Fatal(err1, err2)
 	}
 	cfg := web.Config{
-		Queue: store, Reports: store, Remote: store,
+		Queue: store, Reports: store, Remote: store, Evaluator: agreeable{},
 		Store: store, Control: control{s}, Adapters: fake.Registry(), Tokens: web.Tokens{read, write}, TokenStore: store, Framework: fake.Registry().Names()[0],
 		Version: "test", Now: func() time.Time { return clock }, Poll: 5 * time.Millisecond, Drain: 5 * time.Second,
 	}
@@ -91,6 +93,13 @@ func newSite(t *testing.T, change func(*web.Config)) *site {
 		store.Close()
 	})
 	return s
+}
+
+// agreeable finds nothing wrong with any pipeline.
+type agreeable struct{}
+
+func (agreeable) Evaluate(context.Context, submit.Operation, submit.Submission) (submit.Result, error) {
+	return submit.Result{Report: hclspec.Report{Valid: true}, Pipeline: "submitted"}, nil
 }
 
 // control is what the server asks about processes.

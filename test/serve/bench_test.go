@@ -1,0 +1,280 @@
+package serve
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/trainwright/trainwright/internal/pgtest"
+	"github.com/trainwright/trainwright/pipelines"
+	storehttp "github.com/trainwright/trainwright/runner/store/http"
+)
+
+var (
+	bench    = flag.Bool("bench", false, "measure the server")
+	soak     = flag.Duration("soak", 2*time.Minute, "how long the soak is")
+	watchers = flag.Int("watchers", 1000, "how many watch one run")
+)
+
+// TestBench measures what the server bears: make bench-serve.
+func TestBench(t *testing.T) {
+	if !*bench {
+		t.Skip("a measurement: -args -bench, or make bench-serve")
+	}
+	t.Run("SQLite", func(t *testing.T) { measure(t, "") })
+	t.Run("PostgreSQL", func(t *testing.T) { measure(t, pgtest.Start(t, "fsync=on").Database(t)) })
+}
+
+// Bounds that the measurements are held to.
+const (
+	wantEvents = 10_000 // metric events a second
+	wantP99    = 20 * time.Millisecond
+	wantGrowth = 0.05
+)
+
+func measure(t *testing.T, store string) {
+	s := newSite(t, store)
+	s.start("--workers", "0")
+	ctx := context.Background()
+	remote, err := storehttp.Open(ctx, "http://"+s.addr, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const posters = 4
+	for i := range posters + 1 {
+		if _, err := remote.CreateRun(ctx, pipelines.Run{ID: fmt.Sprint("r", i), Pipeline: fmt.Sprint("p", i), Address: "train.t", Status: pipelines.StatusRunning,
+			Kind: pipelines.KindTrain, Created: time.Now(), Started: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rate, p50, p99 := ingest(t, s, posters, 20*time.Second, 0)
+	t.Logf("ingest: %.0f metric events/s over HTTP in batches of %d; GET /api/v1/status meanwhile: p50 %s, p99 %s", rate, batchSize, p50, p99)
+	if rate < wantEvents {
+		t.Errorf("ingest: %.0f events/s, want %d", rate, wantEvents)
+	}
+	// A server that is fed as fast as it takes is no fair ground for latency:
+	// the bound holds at the rate that was asked for.
+	rate, p50, p99 = ingest(t, s, posters, 20*time.Second, wantEvents)
+	t.Logf("status at %.0f events/s: p50 %s, p99 %s", rate, p50, p99)
+	if p99 > wantP99 {
+		t.Errorf("p99 of status is %s, want at most %s", p99, wantP99)
+	}
+	watch(t, s, *watchers, 20*time.Second)
+	grow(t, s, *soak)
+}
+
+const batchSize = 500
+
+var nextSeq [16]atomic.Int64
+
+// ingest posts metric events of several runs for a while, at most rate a
+// second (0 = as many as go), and asks for the status meanwhile.
+func ingest(t *testing.T, s *site, posters int, d time.Duration, rate int) (perSecond float64, p50, p99 time.Duration) {
+	t.Helper()
+	var filed atomic.Int64
+	until := time.Now().Add(d)
+	var wg sync.WaitGroup
+	for p := range posters {
+		wg.Go(func() {
+			begun, sent := time.Now(), 0
+			for time.Now().Before(until) {
+				if rate > 0 {
+					time.Sleep(time.Until(begun.Add(time.Duration(sent) * time.Second * time.Duration(posters) / time.Duration(rate))))
+				}
+				if !post(t, s, p, batchSize) {
+					return
+				}
+				sent += batchSize
+				filed.Add(batchSize)
+			}
+		})
+	}
+	var took []time.Duration
+	for time.Now().Before(until) {
+		start := time.Now()
+		if body, ok := get(t, s, "/api/v1/status"); !ok || !bytes.Contains(body, []byte(`"state"`)) {
+			break
+		}
+		took = append(took, time.Since(start))
+		time.Sleep(20 * time.Millisecond)
+	}
+	wg.Wait()
+	if len(took) == 0 {
+		t.Fatal("status did not answer")
+	}
+	slices.Sort(took)
+	return float64(filed.Load()) / d.Seconds(), took[len(took)/2].Round(100 * time.Microsecond), took[len(took)*99/100].Round(100 * time.Microsecond)
+}
+
+var httpClient = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}
+
+// post sends a batch of a poster's run.
+func post(t *testing.T, s *site, p, n int) bool {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `{"run_id":"r%d","events":[`, p)
+	for i := range n {
+		seq := nextSeq[p].Add(1)
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"v":1,"attempt":1,"seq":%d,"time":"2026-01-02T03:04:05.678Z","type":"metrics","metrics":{"epoch":%d,"global_step":%d,"split":"train","values":{"loss":%g}}}`,
+			seq, seq/1000+1, seq, 1/float64(seq))
+	}
+	b.WriteString("]}")
+	req, err := http.NewRequest(http.MethodPost, "http://"+s.addr+"/api/v1/internal/training/callback", &b)
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := httpClient.Do(req)
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK || !bytes.Contains(text, []byte(fmt.Sprintf(`"new":%d`, n))) {
+		t.Errorf("callback: %d %s %v", res.StatusCode, text, err)
+		return false
+	}
+	return true
+}
+
+func get(t *testing.T, s *site, path string) ([]byte, bool) {
+	res, err := httpClient.Get("http://" + s.addr + path)
+	if err != nil {
+		t.Error(err)
+		return nil, false
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Errorf("%s: %d %s %v", path, res.StatusCode, text, err)
+	}
+	return text, err == nil
+}
+
+// watch lets many follow one run at 20 events a second: each gets every event.
+func watch(t *testing.T, s *site, n int, d time.Duration) {
+	t.Helper()
+	const run = 4 // nobody posted to it yet
+	ctx, cancel := context.WithTimeout(context.Background(), d+time.Minute)
+	defer cancel()
+	total := int64(d.Seconds() * 20)
+	var open sync.WaitGroup
+	var all sync.WaitGroup
+	var whole, behind atomic.Int64
+	start := make(chan struct{})
+	transport := &http.Transport{MaxIdleConnsPerHost: n}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	open.Add(n)
+	for range n {
+		all.Go(func() {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/api/v1/runs/r%d/events", s.addr, run), nil)
+			if err != nil {
+				t.Error(err)
+			}
+			res, err := client.Do(req)
+			open.Done()
+			if err != nil {
+				t.Errorf("watch: %v", err)
+				return
+			}
+			defer res.Body.Close()
+			lines := bufio.NewScanner(res.Body)
+			lines.Buffer(make([]byte, 4096), 1<<20)
+			next := int64(1)
+			for next <= total && lines.Scan() {
+				id, ok := strings.CutPrefix(lines.Text(), "id: 1-")
+				if !ok {
+					continue
+				}
+				seq, err := strconv.ParseInt(id, 10, 64)
+				if err != nil || seq != next {
+					t.Errorf("a watcher got event %s where %d was due", id, next)
+					return
+				}
+				if nextSeq[run].Load() > seq+60 {
+					behind.Add(1)
+				}
+				next++
+			}
+			if next > total {
+				whole.Add(1)
+			}
+		})
+	}
+	open.Wait()
+	close(start)
+	begun := time.Now()
+	for i := range total {
+		time.Sleep(time.Until(begun.Add(time.Duration(i) * 50 * time.Millisecond)))
+		if !post(t, s, run, 1) {
+			return
+		}
+	}
+	sent := time.Since(begun)
+	all.Wait()
+	t.Logf("watchers: %d of %d got all %d events (%.1f/s for %s), the last %s after the last was sent; %d reads were more than 3 s behind", whole.Load(), n, total,
+		float64(total)/sent.Seconds(), sent.Round(time.Second), (time.Since(begun) - sent).Round(10*time.Millisecond), behind.Load())
+	if whole.Load() != int64(n) {
+		t.Errorf("%d of %d watchers got every event", whole.Load(), n)
+	}
+}
+
+// grow feeds and asks the server for a while; its memory after the first
+// minute and at the end are alike.
+func grow(t *testing.T, s *site, d time.Duration) {
+	t.Helper()
+	warm := min(time.Minute, d/2)
+	ingest(t, s, 2, warm, 2000)
+	first := memory(t, s)
+	for left := d - warm; left > 0; left -= 30 * time.Second {
+		ingest(t, s, 2, min(left, 30*time.Second), 2000)
+	}
+	last := memory(t, s)
+	growth := float64(last-first) / float64(first)
+	t.Logf("soak of %s at 2000 events/s: %.1f MB after %s, %.1f MB at the end: %+.1f %%", d, float64(first)/1e6, warm, float64(last)/1e6, 100*growth)
+	if growth > wantGrowth {
+		t.Errorf("memory grew by %.1f %%, want less than %.0f %%", 100*growth, 100*wantGrowth)
+	}
+}
+
+// memory is the server's resident set in bytes: the least of some seconds,
+// since what the collector has not looked at yet is not what stays.
+func memory(t *testing.T, s *site) int64 {
+	t.Helper()
+	least := int64(1 << 62)
+	for range 20 {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.SplitSeq(string(text), "\n") {
+			if f := strings.Fields(line); len(f) == 3 && f[0] == "VmRSS:" {
+				kb, err := strconv.ParseInt(f[1], 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				least = min(least, kb<<10)
+			}
+		}
+		time.Sleep(250 * time.Millisecond)
+	}
+	return least
+}
