@@ -45,6 +45,9 @@ const (
 )
 
 func measure(t *testing.T, store string) {
+	for i := range nextSeq {
+		nextSeq[i].Store(0)
+	}
 	s := newSite(t, store)
 	s.start("--workers", "0")
 	ctx := context.Background()
@@ -178,7 +181,7 @@ func watch(t *testing.T, s *site, n int, d time.Duration) {
 	var open sync.WaitGroup
 	var all sync.WaitGroup
 	var whole, behind atomic.Int64
-	start := make(chan struct{})
+	var wrong atomic.Value
 	transport := &http.Transport{MaxIdleConnsPerHost: n}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
@@ -206,7 +209,7 @@ func watch(t *testing.T, s *site, n int, d time.Duration) {
 				}
 				seq, err := strconv.ParseInt(id, 10, 64)
 				if err != nil || seq != next {
-					t.Errorf("a watcher got event %s where %d was due", id, next)
+					wrong.CompareAndSwap(nil, fmt.Sprintf("event %s came where %d was due", id, next))
 					return
 				}
 				if nextSeq[run].Load() > seq+60 {
@@ -220,7 +223,6 @@ func watch(t *testing.T, s *site, n int, d time.Duration) {
 		})
 	}
 	open.Wait()
-	close(start)
 	begun := time.Now()
 	for i := range total {
 		time.Sleep(time.Until(begun.Add(time.Duration(i) * 50 * time.Millisecond)))
@@ -233,7 +235,7 @@ func watch(t *testing.T, s *site, n int, d time.Duration) {
 	t.Logf("watchers: %d of %d got all %d events (%.1f/s for %s), the last %s after the last was sent; %d reads were more than 3 s behind", whole.Load(), n, total,
 		float64(total)/sent.Seconds(), sent.Round(time.Second), (time.Since(begun) - sent).Round(10*time.Millisecond), behind.Load())
 	if whole.Load() != int64(n) {
-		t.Errorf("%d of %d watchers got every event", whole.Load(), n)
+		t.Errorf("%d of %d watchers got every event; %v", whole.Load(), n, wrong.Load())
 	}
 }
 
