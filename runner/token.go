@@ -13,16 +13,20 @@ const (
 	RoleWrite     Role = "write"      // start, stop, save
 	RoleRead      Role = "read"       // look at everything
 	RoleRunStatus Role = "run-status" // look at one run
+	RoleRunReport Role = "run-report" // send events of one run
 )
 
 // Valid reports that there is such a role.
 func (r Role) Valid() bool {
 	switch r {
-	case RoleAdmin, RoleWrite, RoleRead, RoleRunStatus:
+	case RoleAdmin, RoleWrite, RoleRead, RoleRunStatus, RoleRunReport:
 		return true
 	}
 	return false
 }
+
+// OfRun reports that the role is for one run.
+func (r Role) OfRun() bool { return r == RoleRunStatus || r == RoleRunReport }
 
 // Token is a token as it is remembered: never itself, only its hash.
 type Token struct {

@@ -102,6 +102,13 @@ func (s *Server) authorize(c *fiber.Ctx, r Route) (Token, error) {
 // mayUse holds a token's scope against a route's rule.
 func (s *Server) mayUse(c *fiber.Ctx, r Route, t Token) error {
 	forbid := func(detail string) error { return problem(http.StatusForbidden, codeForbidden, detail) }
+	if t.Scope == ScopeReport {
+		if r.Path != callbackPath {
+			return forbid("this token may send events of one run only")
+		}
+		c.Locals(reportedRun, t.RunID)
+		return nil
+	}
 	if t.Scope == ScopeRun {
 		if r.Access != Read || !strings.HasPrefix(r.Path, "/api/v1/runs/{id}") && r.Path != "/api/v1/login" && r.Path != wsPath {
 			return forbid("this token may look at one run only")

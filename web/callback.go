@@ -77,6 +77,11 @@ type CallbackAnswer struct {
 	New      int    `json:"new" doc:"the rest had come before"`
 }
 
+const callbackPath = "/api/v1/internal/training/callback"
+
+// reportedRun is the request's local that names the only run of its token.
+const reportedRun = "reported-run"
+
 func (s *Server) callbackRoute() answer {
 	return answer{handler: s.callback, body: true, responses: map[string]*huma.Response{
 		"200": s.response("They are filed", reflect.TypeFor[CallbackAnswer]()),
@@ -95,6 +100,9 @@ func (s *Server) callback(c *fiber.Ctx) error {
 	run, err := s.find(c.UserContext(), firstOf(in.RunID, in.JobID.String()))
 	if err != nil {
 		return err
+	}
+	if only, ok := c.Locals(reportedRun).(string); ok && only != run.ID {
+		return problem(http.StatusForbidden, codeForbidden, "this token is for another run")
 	}
 	out := CallbackAnswer{RunID: run.ID}
 	if len(in.Events) > 0 {

@@ -87,6 +87,28 @@ func TestCallbackTakesThePlatformsShapes(t *testing.T) {
 	}
 }
 
+// TestCallbackWithTheRunsOwnToken reports one run, and nothing else.
+func TestCallbackWithTheRunsOwnToken(t *testing.T) {
+	s := newSite(t, nil)
+	_, secret, err := web.MakeToken(context.Background(), s.store, web.ScopeReport, "live", "", 0, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		method, path, body string
+		want               int
+	}{
+		{"POST", callbackPath, `{"run_id":"live","type":"message","message":"x"}`, 200},
+		{"POST", callbackPath, `{"run_id":"done","type":"message","message":"x"}`, 403},
+		{"POST", "/api/v1/training/jobs/live/stop", `{}`, 403},
+		{"GET", "/api/v1/runs/live", "", 403},
+	} {
+		if res, text := s.request(c.method, c.path, secret, c.body); res.StatusCode != c.want {
+			t.Errorf("%s %s %s: %d %s, want %d", c.method, c.path, c.body, res.StatusCode, text, c.want)
+		}
+	}
+}
+
 // TestNoticesCarryEvents reads an apply to its end while it goes on.
 func TestNoticesCarryEvents(t *testing.T) {
 	s := newSite(t, nil)

@@ -26,6 +26,8 @@ const (
 	ScopeWrite = runner.RoleWrite
 	ScopeRead  = runner.RoleRead
 	ScopeRun   = runner.RoleRunStatus // reads one run
+	// ScopeReport sends events of one run.
+	ScopeReport = runner.RoleRunReport
 )
 
 // Token is a token as it is remembered: never itself, only its hash.

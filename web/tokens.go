@@ -96,19 +96,19 @@ func (s *Server) createToken(ctx context.Context, in *createTokenInput) (*create
 	return &createTokenOutput{Body: NewTokenAnswer{TokenInfo: tokenInfo(t), Secret: secret}}, nil
 }
 
-// runTokenTime is how long a run-status token lives unless told otherwise.
+// runTokenTime is how long a token of one run lives unless told otherwise.
 const runTokenTime = 7 * 24 * time.Hour
 
 // MakeToken files a token and returns its secret, this once. life 0 = it does
 // not expire, or after 7 days if it is for one run.
 func MakeToken(ctx context.Context, store runner.Tokens, role Scope, run, label string, life time.Duration, now time.Time) (runner.Token, string, error) {
 	if !role.Valid() {
-		return runner.Token{}, "", pipelines.Errorf(pipelines.CodeInvalid, "there is no role %q; there are admin, write, read and run-status", role)
+		return runner.Token{}, "", pipelines.Errorf(pipelines.CodeInvalid, "there is no role %q; there are admin, write, read, run-status and run-report", role)
 	}
-	if (role == ScopeRun) != (run != "") {
-		return runner.Token{}, "", pipelines.Errorf(pipelines.CodeInvalid, "a run belongs to a token of the role run-status, and to no other")
+	if role.OfRun() != (run != "") {
+		return runner.Token{}, "", pipelines.Errorf(pipelines.CodeInvalid, "a run belongs to a token of the role run-status or run-report, and to no other")
 	}
-	if role == ScopeRun && life == 0 {
+	if role.OfRun() && life == 0 {
 		life = runTokenTime
 	}
 	var id [6]byte

@@ -22,7 +22,8 @@ Works on the state that runner serve serves, whether it runs or not; a server
 that runs takes a new token at once, and a revoked one no more. Of a token only
 its hash is kept: its secret is shown once, when it is made. The roles are
 admin (tokens too), write (start, stop, save), read (look at everything) and
-run-status (look at one run, for 7 days unless told otherwise).`)
+run-status (look at one run) and run-report (send its events), both for 7 days
+unless told otherwise.`)
 	c.AddCommand(newTokensListCmd(a), newTokensCreateCmd(a), newTokensRevokeCmd(a))
 	return c
 }
@@ -105,10 +106,10 @@ func newTokensCreateCmd(a *app) *cobra.Command {
 		},
 	}, "Makes a token. Standard output is the secret alone, for scripts.")
 	f.register(c)
-	c.Flags().StringVar(&role, "role", "read", "what it may do: `ROLE` admin, write, read or run-status")
+	c.Flags().StringVar(&role, "role", "read", "what it may do: `ROLE` admin, write, read, run-status or run-report")
 	c.Flags().StringVar(&label, "label", "", "whose it is: `TEXT` for people")
-	c.Flags().StringVar(&run, "run", "", "the run that a run-status token is for: its `ID` or job id")
-	c.Flags().DurationVar(&life, "expires", 0, "it is void after `DURATION` (24h); 0 = never, or 7 days for run-status")
+	c.Flags().StringVar(&run, "run", "", "the run that a run-status or run-report token is for: its `ID` or job id")
+	c.Flags().DurationVar(&life, "expires", 0, "it is void after `DURATION` (24h); 0 = never, or 7 days for those of one run")
 	return c
 }
 

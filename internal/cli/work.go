@@ -257,8 +257,12 @@ func (w *working) tryApply(ctx context.Context, s runner.Submission) (res runner
 	if err := w.queue.Describe(ctx, s.ID, p.Name, ""); err != nil {
 		return res, nil, err
 	}
+	cache := ""
+	if dir, err := userCache(); err == nil {
+		cache = filepath.Join(dir, "datasets.gob")
+	}
 	planner := runner.Planner{
-		Store: w.store, Adapters: a.Adapters, Datasets: newDatasets(), Executor: executorFactory(a.Env), GPUs: countGPUs(), Now: a.Now,
+		Store: w.store, Adapters: a.Adapters, Datasets: submittedData(cache), Executor: executorFactory(a.Env), GPUs: countGPUs(), HostGPUs: hostGPUs(), Now: a.Now,
 		Claim: runner.Claim{Source: order.Source, State: "of the server"},
 	}
 	sess := &session{pipeline: p, store: w.store, applier: &runner.Applier{Planner: planner, Dir: w.place.dir, Version: Version}}
