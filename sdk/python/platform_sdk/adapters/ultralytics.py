@@ -63,6 +63,8 @@ class UltralyticsAdapter(TrainingAdapter):
         from . import yolo_data
 
         self.data = yolo_data.load(self.dataset_config, str(self.model_config.task_type))
+        if (self.training_config.advanced_config or {}).get("single_class"):
+            self.data = yolo_data.as_one(self.data)
         self.dataset_config.classes = self.data.classes
         self.model_config.num_classes = len(self.data.classes)
 
@@ -117,10 +119,16 @@ class UltralyticsAdapter(TrainingAdapter):
     def evaluate(self, checkpoint_path: str, split: str) -> dict[str, Any]:
         """Measures a checkpoint on a split of the planned data: ``loss``,
         ``metrics``, ``per_class``, ``confusion_matrix`` and its ``classes``."""
+        _quiet(self.output_dir)
+        from . import yolo_trainer
+
+        about = yolo_trainer.about(checkpoint_path)
+        # What decides the figures is as it was in training; the checkpoint brings the weights.
+        self.training_config.advanced_config, self.model_config.image_size = about["config"], about["image_size"]
+        self.model_config.pretrained, self.model_config.weights = False, None
         self.prepare_dataset()
         if not self.data.splits.get(split):
             raise AdapterError(f"dataset {self.dataset_config.dataset_path} has no {split} images")
-        self.model_config.pretrained, self.model_config.weights = False, None  # the checkpoint brings them
         self.prepare_model()
         return self.trainer.evaluate(checkpoint_path, split)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -49,6 +49,11 @@ def load(config: DatasetConfig, task: str) -> Data:
         if bare:
             raise AdapterError(f"{bare.path}: an object has a box and no outline; instance segmentation needs polygons for each")
     return Data(planned.classes, dict(planned.splits), planned.keypoints, planned.flip)
+
+
+def as_one(data: Data) -> Data:
+    """The same objects under one class; the datasets drop their labels."""
+    return replace(data, classes=["object"])
 
 
 class Boxes(YOLODataset):

@@ -84,6 +84,9 @@ class Planned:
     # -- building ----------------------------------------------------------------
 
     def _build_train_pipeline(self) -> None:
+        if self.optimizer is not None:  # the framework begins the epoch anew with smaller batches
+            self.pending = 0
+            self.adapter.tell(f"out of memory: batches are {self.batch_size} from here on")
         super()._build_train_pipeline()  # type: ignore[misc]
         # The framework counts accumulated batches from the start of its process; we count them over the training.
         self.window, self.accumulate = self.accumulate, 1
@@ -150,6 +153,7 @@ class Planned:
 
     def on_train_epoch_start(self) -> None:
         # A new iterator, seeded by the epoch: what a resumed process sees too. The mosaic's memory starts empty with it.
+        self.batches_done = self.epoch * len(self.train_loader)
         self.train_loader.reset()
         self.train_loader.generator.manual_seed((self.args.seed * 1_000_003 + self.epoch) % 2**63)
         dataset = self.train_loader.dataset
@@ -253,8 +257,18 @@ class Planned:
                 "possible_stop": bool(self.stopper.possible_stop), "pending": self.pending, "gradients": gradients,
                 "batches_done": self.batches_done,
                 "model": {"name": self.adapter.model_config.model_name, "task": self.args.task, "image_size": self.args.imgsz,
-                          "classes": self.data_plan.classes, "keypoints": self.data_plan.keypoints},
+                          "classes": self.data_plan.classes, "keypoints": self.data_plan.keypoints, "config": self._measured_by()},
             }}
+
+    def _measured_by(self) -> dict[str, Any]:
+        """The settings that decide what a measurement gives."""
+        args = self.args
+        out: dict[str, Any] = {"validation": {"iou": args.iou, "max_detections": args.max_det}} if args.task != "classify" else {}
+        if args.task != "classify":
+            out["single_class"] = bool(args.single_cls)
+        if args.task == "segment":
+            out["mask"] = {"overlap": args.overlap_mask, "ratio": args.mask_ratio}
+        return out
 
     def save_metrics(self, metrics: dict[str, Any]) -> None:
         """The framework's CSV file; events tell the same."""
@@ -351,23 +365,29 @@ def load_weights(model: Any, state: dict[str, Any], path: str, strict: bool = Fa
     model.load_state_dict(fits, strict=False)
 
 
+def about(checkpoint: str) -> dict[str, Any]:
+    """What a checkpoint of ours says of its model."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    told = (state.get("extra") or {}).get("model") if isinstance(state, dict) else None
+    if not told:
+        raise AdapterError(f"{checkpoint} is no checkpoint of the ultralytics adapter")
+    return told
+
+
 def export_onnx(checkpoint: str, path: str) -> dict[str, Any]:
     """See UltralyticsAdapter.export_onnx."""
     from ultralytics.nn.tasks import ClassificationModel, DetectionModel, PoseModel, SegmentationModel
 
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    if "model" not in (state.get("extra") or {}):
-        raise AdapterError(f"{checkpoint} is no checkpoint of the ultralytics adapter")
-    about = state["extra"]["model"]
-    kind = {"detect": DetectionModel, "segment": SegmentationModel, "pose": PoseModel, "classify": ClassificationModel}[about["task"]]
-    more = {"data_kpt_shape": (about["keypoints"], 3)} if about["task"] == "pose" else {}
-    model = kind(f"{about['name']}.yaml", nc=len(about["classes"]), ch=3, verbose=False, **more)
-    load_weights(model, state["ema_state_dict"], checkpoint, strict=True)
+    told = about(checkpoint)
+    kind = {"detect": DetectionModel, "segment": SegmentationModel, "pose": PoseModel, "classify": ClassificationModel}[told["task"]]
+    more = {"data_kpt_shape": (told["keypoints"], 3)} if told["task"] == "pose" else {}
+    model = kind(f"{told['name']}.yaml", nc=len(told["classes"]), ch=3, verbose=False, **more)
+    load_weights(model, torch.load(checkpoint, map_location="cpu", weights_only=True)["ema_state_dict"], checkpoint, strict=True)
     model = copy(model).eval().fuse(verbose=False)
     for module in model.modules():
         if hasattr(module, "export"):
             module.export, module.format, module.dynamic = True, "onnx", True
-    size = about["image_size"]
+    size = told["image_size"]
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         first = model(images)
@@ -375,5 +395,5 @@ def export_onnx(checkpoint: str, path: str) -> dict[str, Any]:
         outputs = [f"output{i}" for i in range(len(expected))]
         torch.onnx.export(model, (images,), path, input_names=["images"], output_names=outputs, opset_version=18, dynamo=False,
                           dynamic_axes={name: {0: "N"} for name in ["images", *outputs]})
-    return {"input": "float32 NCHW RGB, pixel/255", "image_size": size, "classes": about["classes"], "yolo_task": about["task"],
+    return {"input": "float32 NCHW RGB, pixel/255", "image_size": size, "classes": told["classes"], "yolo_task": told["task"],
             "parity": (images, expected)}

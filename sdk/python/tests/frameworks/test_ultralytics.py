@@ -1,12 +1,6 @@
 """The ultralytics adapter over ultralytics itself: two real epochs, every setting read back, exact resume, no network."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,31 +10,15 @@ pytest.importorskip("ultralytics", reason="ultralytics is not installed")
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from conftest import CLASSES, real_data  # noqa: E402
+from framework_data import CLASSES, bccd_index, check_parity, check_resume, run_step, step_task  # noqa: E402
 from platform_sdk import DatasetConfig, ModelConfig, TrainingConfig, TrainingLogger  # noqa: E402
 from platform_sdk.adapters.ultralytics import UltralyticsAdapter, get_models  # noqa: E402
 from platform_sdk.adapters.yolo_settings import schema  # noqa: E402
 from platform_sdk.events import Spool  # noqa: E402
 from platform_sdk.reader import nest  # noqa: E402
 
-SDK = Path(__file__).parents[2]
 MODELS = {"object_detection": "yolov8n", "instance_segmentation": "yolov8n-seg", "pose_estimation": "yolov8n-pose",
           "image_classification": "yolov8n-cls"}
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch):
-    """Any look-up of a name or connection fails the test."""
-    asked = []
-
-    def refuse(*args, **_kwargs):
-        asked.append(args)
-        raise OSError("no network in this test")
-
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    yield
-    assert asked == []
 
 
 @pytest.fixture
@@ -90,16 +68,6 @@ def test_two_epochs(tmp_path, index, task):
     assert again["metrics"] == pytest.approx({k: v for k, v in results[1].metrics.items() if k != "learning_rate"} | {"loss": results[1].val_loss}, abs=1e-6)
     about = adapter.export_onnx(str(tmp_path / "out/checkpoints/epoch_1.pth"), str(tmp_path / "m.onnx"))
     check_parity(tmp_path / "m.onnx", *about["parity"])
-
-
-def check_parity(path, images, expected):
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    got = session.run(None, {session.get_inputs()[0].name: images.numpy()})
-    assert len(got) == len(expected)
-    for a, b in zip(got, expected):
-        np.testing.assert_allclose(a, b.numpy(), rtol=1e-3, atol=1e-3)
 
 
 def built(index, out, task, config, **more):
@@ -202,6 +170,14 @@ def test_resume_of_another_head_is_exact(tmp_path, boxes_index):
     assert second.train(1, str(tmp_path / "whole/checkpoints/epoch_0.pth"), True) == expected[1:]
 
 
+def test_one_class_is_measured_as_it_was_learned(tmp_path, boxes_index):
+    adapter = make(boxes_index, tmp_path / "out", config={"single_class": True, "validation.max_detections": 50}, epochs=1)
+    (result,) = adapter.train()
+    again = make(boxes_index, tmp_path / "again").evaluate(str(tmp_path / "out/checkpoints/best.pth"), "val")
+    assert again["classes"] == ["object", "background"] and again["loss"] == pytest.approx(result.val_loss)
+    assert sum(again["confusion_matrix"][0]) == again["per_class"]["object"]["support"] > 0
+
+
 def test_weights_and_freeze(tmp_path, boxes_index):
     first = make(boxes_index, tmp_path / "first", epochs=1)
     first.train()
@@ -228,63 +204,17 @@ def test_images_without_boxes_are_refused(tmp_path, labels_index):
         make(labels_index, tmp_path).train()
 
 
-def step_task(folder, index, attempt, resume, **train):
-    attempt_dir = folder / "run" / "attempts" / str(attempt)
-    attempt_dir.mkdir(parents=True)
-    task = {"v": 1, "pipeline": "p", "address": "train.a", "run_id": "r", "job_id": 1, "attempt": attempt, "kind": "train", "adapter": "ultralytics",
-            "task": "object_detection", "run_dir": str(folder / "run"), "attempt_dir": str(attempt_dir), "resume": resume,
-            "model": {"name": "yolov8n", "image_size": 64},
-            "dataset": {"name": "d", "format": "coco", "path": str(index.parent), "classes": CLASSES, "index_path": str(index)},
-            "train": {"epochs": 4, "batch_size": 4, "learning_rate": 0.001, "seed": 3, "device": "cpu", "num_workers": 0, "monitor": "map",
-                      "mode": "max", "config": {"augmentation.mosaic": 0.5}, "written": ["augmentation.mosaic"], "checkpoint": {}, **train}}
-    (attempt_dir / "task.json").write_text(json.dumps(task))
-    return attempt_dir
-
-
-def run_step(folder, kill_after=None):
-    process = subprocess.Popen([sys.executable, "-m", "platform_sdk.step", str(folder / "task.json"), "--adapter", "platform_sdk.adapters.ultralytics"],
-                               env={**os.environ, "PYTHONPATH": str(SDK)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    spool = folder / "events.ndjson"
-    if kill_after:
-        deadline = time.time() + 400
-        while time.time() < deadline and process.poll() is None and not (spool.exists() and kill_after in spool.read_text()):
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-    process.wait(400)
-    return [json.loads(line) for line in spool.read_text().splitlines() if line.endswith("}")]
-
-
-def losses(events):
-    return {(e["metrics"]["epoch"], e["metrics"]["split"]): e["metrics"]["values"]["loss"] for e in events if e["type"] == "metrics"}
-
-
 def test_kill_and_resume_under_the_protocol(tmp_path, boxes_index):
-    whole = losses(run_step(step_task(tmp_path / "whole", boxes_index, 1, False)))
-    assert len(whole) == 8
-    first = run_step(step_task(tmp_path / "parts", boxes_index, 1, False), kill_after='"name": "epoch_2"')
-    second = run_step(step_task(tmp_path / "parts", boxes_index, 2, True))
-    resumed = next(e["resumed"] for e in second if e["type"] == "resumed")
-    assert resumed["epoch"] >= 2
-    kept = {k: v for k, v in losses(first).items() if k[0] <= resumed["epoch"]}
-    assert kept | losses(second) == whole
+    def attempt(name, number, resume, **kill):
+        return run_step(step_task(tmp_path / name, "ultralytics", "yolov8n", boxes_index, number, resume, {"augmentation.mosaic": 0.5}), **kill)
+
+    first, second = attempt("parts", 1, False, kill_after='"name": "epoch_2"'), attempt("parts", 2, True)
+    check_resume(attempt("whole", 1, False), first, second)
     applied = next(e["config_applied"] for e in second if e["type"] == "config_applied")
     assert applied["proof"] == "objects" and applied["values"]["augmentation.mosaic"] == 0.5
-    assert second[-1]["result"]["state"] == "completed"
 
 
 def test_bccd(tmp_path, tmp_path_factory):
     """Two epochs on real photographs, a few of them."""
-    root = real_data("bccd", tmp_path_factory)
-    splits, classes = {}, []
-    for split, n in (("train", 24), ("val", 8)):
-        coco = json.loads((root / "coco" / f"{split}.json").read_text())
-        classes = [c["name"] for c in sorted(coco["categories"], key=lambda c: c["id"])]
-        label = {c["id"]: i for i, c in enumerate(sorted(coco["categories"], key=lambda c: c["id"]))}
-        files = {p.name: p for p in root.rglob("*.jpg")}
-        splits[split] = [{"p": str(files[Path(i["file_name"]).name]), "l": 0, "w": i["width"], "h": i["height"],
-                          "b": [{"l": label[a["category_id"]], "x": a["bbox"]} for a in coco["annotations"] if a["image_id"] == i["id"]]}
-                         for i in coco["images"][:n]]
-    index = tmp_path / "dataset.json"
-    index.write_text(json.dumps({"name": "bccd", "classes": classes, "splits": splits}))
-    first, second = make(index, tmp_path / "out").train()
+    first, second = make(bccd_index(tmp_path, tmp_path_factory), tmp_path / "out").train()
     assert second.train_loss != first.train_loss and second.val_loss > 0
