@@ -46,6 +46,11 @@ func TestExamples(t *testing.T) {
 			if code, stdout, _ := run(t, "fmt", "--check", "--diff", dir); code != 0 {
 				t.Errorf("fmt: %s", stdout)
 			}
+			if tests, _ := filepath.Glob(filepath.Join(dir, "*.rtest.hcl")); len(tests) > 0 {
+				if code, stdout, stderr := run(t, "test", dir); code != 0 {
+					t.Errorf("test: %s%s", stdout, stderr)
+				}
+			}
 			state := filepath.Join(t.TempDir(), "state.db")
 			if code, stdout, stderr := run(t, "plan", "--var=data="+data, "--store="+state, dir); code != 0 {
 				t.Errorf("plan: %s%s", stdout, stderr)

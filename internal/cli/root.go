@@ -53,6 +53,7 @@ happen with apply.`,
 		newApplyCmd(a),
 		newFmtCmd(a),
 		newOutputCmd(a),
+		newTestCmd(a),
 	)
 	add("runs",
 		newStatusCmd(a),
