@@ -116,4 +116,3 @@ func (a *app) printOutcomes(w io.Writer, all []rtest.Outcome, failed int) {
 	}
 	fmt.Fprintf(w, "%s, %d failed\n", view.Count(len(all), "run"), failed)
 }
-
