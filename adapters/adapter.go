@@ -75,6 +75,27 @@ type Command struct {
 	Dir  string
 }
 
+// Containerized is an adapter whose steps need more in a container than this
+// program: a base, packages, files of this machine.
+type Containerized interface {
+	// Container is how a task's step is started in a container in which all
+	// paths are as on this machine.
+	Container(taskPath string) (Container, error)
+}
+
+// Container is a recipe for an image and the command in it.
+type Container struct {
+	Command Command
+	Base    string // image, where the executor names none
+	// Requirements are Python packages to install for the base's python3, as
+	// in a requirements file; it finds them in the folder PackagesDir. "" = none.
+	Requirements string
+	Folders      []string // of this machine, that the step reads
+}
+
+// PackagesDir is where a container has the packages of Requirements.
+const PackagesDir = "/opt/trainwright/python"
+
 // StepFunc runs one attempt inside a process of this binary (`runner step`).
 // It reports through emit, which assigns attempt, seq and time and returns
 // once the event is in the spool. ctx ends on SIGTERM: the step then writes a

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
 )
@@ -136,8 +137,15 @@ func (s *stepRun) job(ctx context.Context, task pipelines.Task) (Job, error) {
 	if s.dec.adapter == nil {
 		return job, nil
 	}
+	path := filepath.Join(task.AttemptDir, spool.TaskFile)
 	var err error
-	job.Command, err = s.dec.adapter.Command(ctx, filepath.Join(task.AttemptDir, spool.TaskFile))
+	if c, ok := s.dec.adapter.(adapters.Containerized); ok && isContainer(s.dec.exec) {
+		var recipe adapters.Container
+		recipe, err = c.Container(path)
+		job.Container, job.Command = &recipe, recipe.Command
+		return job, err
+	}
+	job.Command, err = s.dec.adapter.Command(ctx, path)
 	return job, err
 }
 

@@ -32,11 +32,13 @@ type Adapters interface {
 type Job struct {
 	Task    pipelines.Task
 	Command adapters.Command
-	Env     map[string]string           // non-secret environment of the step
-	Secrets map[string]pipelines.Secret // environment that is never stored
-	Timeout time.Duration               // of this attempt; 0 = none
-	Grace   time.Duration               // between SIGTERM and SIGKILL
-	Images  map[string]string           // pinned container images: reference as written -> with its digest
+	// Container is how the step starts in a container; nil = by Command.
+	Container *adapters.Container
+	Env       map[string]string           // non-secret environment of the step
+	Secrets   map[string]pipelines.Secret // environment that is never stored
+	Timeout   time.Duration               // of this attempt; 0 = none
+	Grace     time.Duration               // between SIGTERM and SIGKILL
+	Images    map[string]string           // pinned container images: reference as written -> with its digest
 }
 
 // Sink takes events as they come home, in order within an attempt. It is

@@ -25,6 +25,8 @@ type Adapter struct {
 var (
 	_ adapters.Adapter  = Adapter{}
 	_ adapters.Preparer = Adapter{}
+
+	_ adapters.Containerized = Adapter{}
 )
 
 // Info describes the adapter.
@@ -69,6 +71,28 @@ func (a Adapter) Command(_ context.Context, taskPath string) (adapters.Command, 
 		argv = append(argv, "--strict")
 	}
 	return adapters.Command{Argv: append(argv, taskPath), Env: a.Host.environ(sdk)}, nil
+}
+
+// Container runs the SDK's step with the python3 of an image, which gets the
+// adapter's packages.
+func (a Adapter) Container(taskPath string) (adapters.Container, error) {
+	sdk, err := a.Host.SDK()
+	if err != nil {
+		return adapters.Container{}, err
+	}
+	argv := []string{"python3", "-P", "-m", "platform_sdk.step", "--adapter", a.Source}
+	if a.Strict {
+		argv = append(argv, "--strict")
+	}
+	c := adapters.Container{
+		Base: "python:3.12-slim", Requirements: a.Requirements.Text, Folders: []string{sdk},
+		Command: adapters.Command{Argv: append(argv, taskPath), Env: map[string]string{
+			"PYTHONPATH": sdk + ":" + adapters.PackagesDir, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}},
+	}
+	if filepath.IsAbs(a.Source) {
+		c.Folders = append(c.Folders, a.Source)
+	}
+	return c, nil
 }
 
 // Ready tells whether steps can be started here.

@@ -50,7 +50,7 @@ func discard(context.Context, []pipelines.Event) error { return nil }
 func TestAsked(t *testing.T) {
 	engine := start(t)
 	engine.GPUs = true
-	engine.Pretend = []string{"pip"}
+	engine.Pretend = []string{"pip", "python3"}
 	engine.Images["python:3.12-slim"] = "sha256:2"
 	engine.Images["ghcr.io/example/train:1"] = "sha256:3"
 	engine.Images["alpine@sha256:4"] = "sha256:4"
@@ -74,6 +74,10 @@ func TestAsked(t *testing.T) {
 	}
 	gpu := train("gpu")
 	gpu.Task.GPUs = []int{2, 3}
+	packages := train("python")
+	packages.Container = &adapters.Container{Base: "python:3.12-slim", Folders: []string{filepath.Join(root, "lib")},
+		Requirements: "torch\n"}
+	packages.Command.Argv = []string{"python3", "-m", "platform_sdk.step"}
 	step := newJob(t, filepath.Join(root, "step"), "1")
 	step.Task.Kind, step.Task.Address = pipelines.KindStep, "step.prepare"
 	step.Task.Command = &pipelines.CommandSpec{Image: "alpine:3", Command: []string{"sh", "-c", "echo $A; cp -r /inputs/raw /outputs/clean"},
@@ -90,6 +94,7 @@ func TestAsked(t *testing.T) {
 		{"cpu", train("cpu"), dagger.Config{}},
 		{"gpu", gpu, dagger.Config{Image: "ghcr.io/example/train:1", GPUs: 2, User: "0"}},
 		{"rootfs", train("rootfs"), dagger.Config{Image: filepath.Join(root, "lib")}},
+		{"python", packages, dagger.Config{}},
 		{"step", step, dagger.Config{}},
 	} {
 		before := len(engine.Asked())

@@ -10,6 +10,7 @@ import (
 
 	sdk "dagger.io/dagger"
 
+	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/runner/executor/dagger/relay"
 )
 
@@ -51,6 +52,9 @@ func (b *builder) step(ctx context.Context, specPath, socket, token string) (*sd
 		if c, err = b.withCUDA(ctx, c); err != nil {
 			return nil, err
 		}
+	}
+	if s.Requirements != "" {
+		c = b.withPackages(c)
 	}
 	c = c.WithMountedFile(s.Program, host.File(s.Program))
 	for _, f := range s.Folders {
@@ -104,6 +108,18 @@ func (b *builder) withEnvironment(c *sdk.Container) *sdk.Container {
 		c = c.WithSecretVariable(name, b.client.SetSecret(b.spec.Name+"/"+name, os.Getenv(secretPrefix+name)))
 	}
 	return c
+}
+
+// withPackages installs Python packages for the container's own python3. The
+// engine's cache answers while base and packages are the same.
+func (b *builder) withPackages(c *sdk.Container) *sdk.Container {
+	const file = "/tmp/requirements.txt"
+	dir := c.WithUser("0").
+		WithMountedCache("/root/.cache/pip", b.client.CacheVolume("trainwright-pip")).
+		WithNewFile(file, b.spec.Requirements).
+		WithExec([]string{"python3", "-m", "pip", "install", "--target", adapters.PackagesDir, "-r", file}).
+		Directory(adapters.PackagesDir)
+	return c.WithMountedDirectory(adapters.PackagesDir, dir, sdk.ContainerWithMountedDirectoryOpts{ReadOnly: true})
 }
 
 const (

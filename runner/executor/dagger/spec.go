@@ -31,6 +31,8 @@ type spec struct {
 	GPUs    []string          `json:"gpus,omitempty"`    // device ids
 	Folders []folder          `json:"folders,omitempty"`
 	Volumes []volume          `json:"volumes,omitempty"`
+	// Requirements are Python packages to install, as in a requirements file.
+	Requirements string `json:"requirements,omitempty"`
 	// CUDA is the version of ONNX Runtime to install with its CUDA libraries.
 	CUDA    string                 `json:"cuda,omitempty"`
 	Command *pipelines.CommandSpec `json:"command,omitempty"` // kind step
@@ -82,6 +84,15 @@ func (e *Executor) spec(job runner.Job) (spec, error) {
 		s.Command, s.Image = t.Command, t.Command.Image
 		s.Pinned = job.Images[s.Image]
 		return s, nil
+	}
+	if c := job.Container; c != nil {
+		if s.Image == "" {
+			s.Image = c.Base
+		}
+		s.Requirements = c.Requirements
+		for _, p := range c.Folders {
+			s.Folders = append(s.Folders, folder{Path: p})
+		}
 	}
 	if s.Image == "" {
 		s.Image = DefaultImage

@@ -164,6 +164,9 @@ func (e *Engine) callContainer(ctx context.Context, c *container, name string, a
 		return c.image, nil
 	case "envVariable":
 		return "", nil
+	case "withNewFile":
+		words := describe(name, quote(a.text("path")), quote(a.text("contents")))
+		return c.with(words, words), nil // for commands that are pretended only
 	case "withUser", "withoutEntrypoint":
 		words := describe(name, quote(a.text("name")))
 		return c.with(words, words), nil
