@@ -74,7 +74,7 @@ func (l *logReader) print(ctx context.Context, follow bool) error {
 		if !follow || run.Status.Ended() {
 			return l.flush()
 		}
-		if state, err := l.watch.State(ctx, run); err == nil && state == runner.RunInterrupted {
+		if state, err := l.watch.State(ctx, run); err == nil && state == runner.RunInterrupted && !l.applying(ctx) {
 			if err := l.step(ctx); err != nil {
 				return err
 			}
@@ -86,6 +86,13 @@ func (l *logReader) print(ctx context.Context, follow bool) error {
 		case <-time.After(logPoll):
 		}
 	}
+}
+
+// applying reports that an apply holds the pipeline: a step that has just ended
+// is about to be filed.
+func (l *logReader) applying(ctx context.Context) bool {
+	holder, held, err := l.store.LockHolder(ctx, l.run.Pipeline)
+	return err == nil && held && !runner.HolderGone(holder)
 }
 
 // step prints what is new.

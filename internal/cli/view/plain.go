@@ -68,6 +68,10 @@ func lines(s Style, p *Progress, n runner.Notice) []string {
 		return []string{head + fmt.Sprintf("still running, followed from here (run %s, attempt %d)", n.RunID, n.Attempt)}
 	case runner.NoticeStepRetry:
 		return []string{head + s.Yellow("retry: ") + Clean(n.Message)}
+	case runner.NoticeWarning:
+		if n.Problem != nil {
+			return []string{warningHead(s, n) + Clean(n.Problem.Summary+": "+n.Problem.Detail)}
+		}
 	case runner.NoticeStepSkipped:
 		return []string{head + s.Yellow("skipped: ") + Clean(n.Message)}
 	case runner.NoticeStepEnded:
@@ -80,6 +84,13 @@ func lines(s Style, p *Progress, n runner.Notice) []string {
 		return eventLines(s, p.steps[n.Address], head, n.Event)
 	}
 	return nil
+}
+
+func warningHead(s Style, n runner.Notice) string {
+	if n.Address == "" {
+		return s.Yellow("Warning: ")
+	}
+	return name(s, n.Address) + s.Yellow("warning: ")
 }
 
 func name(s Style, a pipelines.Address) string { return s.Bold(Clean(string(a))) + ": " }
