@@ -5,7 +5,7 @@ GO      ?= go
 BIN     := bin/runner
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build ort demo test test-parity test-python test-faults test-faults-long test-conformance test-s3 check fix bench bench-accuracy ui test-ui clean
+.PHONY: test-serve test-serve-long bench-serve build ort demo test test-parity test-python test-faults test-faults-long test-conformance test-s3 check fix bench bench-accuracy ui test-ui clean
 
 build: ## the runner command
 	$(GO) build -trimpath -ldflags "-X github.com/trainwright/trainwright/internal/cli.Version=$(VERSION)" -o $(BIN) ./cmd/runner
@@ -36,6 +36,15 @@ test-faults: build ort ## kill -9 at random moments, a sample
 
 test-faults-long: build ort ## the long form
 	$(GO) test -count=1 -timeout 2h ./test/crash -args -kills=200
+
+test-serve: ## a server under kill -9, a sample
+	$(GO) test -count=1 -timeout 10m ./test/serve
+
+test-serve-long: ## the long form: 50 jobs
+	$(GO) test -count=1 -timeout 2h -v ./test/serve -args -jobs=50
+
+bench-serve: ## what a server bears: events/s, latency, watchers, memory (SOAK=10m for the long form)
+	$(GO) test -count=1 -timeout 2h -v -run TestBench ./test/serve -args -bench -soak=$(or $(SOAK),2m)
 
 test-conformance: ort ## the whole suite for adapters on the native one: every field changed once
 	$(GO) test -count=1 -timeout 30m ./test/conformance -args -all

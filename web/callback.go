@@ -31,8 +31,15 @@ type Callback struct {
 	RunID     string            `json:"run_id,omitempty"`
 	JobID     json.Number       `json:"job_id,omitempty"`
 	Events    []pipelines.Event `json:"events,omitempty"`    // docs/protocol.md; each once by attempt and seq
+	Reports   []namedEvent      `json:"reports,omitempty"`   // events without a place, each once by its id
 	Callbacks []platformReport  `json:"callbacks,omitempty"` // a batch in the platform's shape
 	platformReport
+}
+
+// namedEvent is an event of the protocol whose id stands for attempt and seq.
+type namedEvent struct {
+	ID    string          `json:"id"`
+	Event pipelines.Event `json:"event"`
 }
 
 // platformReport is one report in the platform's shape. epoch counts from 0.
@@ -104,6 +111,14 @@ func (s *Server) callback(c *fiber.Ctx) error {
 	if only, ok := c.Locals(reportedRun).(string); ok && only != run.ID {
 		return problem(http.StatusForbidden, codeForbidden, "this token is for another run")
 	}
+	// Few file at once, so that those who write leave connections of the store
+	// to those who read.
+	select {
+	case s.filing <- struct{}{}:
+		defer func() { <-s.filing }()
+	case <-c.UserContext().Done():
+		return pipelines.Errorf(pipelines.CodeUnavailable, "too much is being filed; send it again in a moment")
+	}
 	out := CallbackAnswer{RunID: run.ID}
 	if len(in.Events) > 0 {
 		n, err := s.cfg.Reports.AppendEvents(c.UserContext(), run.ID, in.Events)
@@ -117,6 +132,12 @@ func (s *Server) callback(c *fiber.Ctx) error {
 		in.Callbacks = append(in.Callbacks, single)
 	}
 	var reports []runner.Report
+	for i, r := range in.Reports {
+		if r.ID == "" || r.Event.Type == "" {
+			return pipelines.Errorf(pipelines.CodeInvalid, "report %d: it has an id and an event", i)
+		}
+		reports = append(reports, runner.Report{ID: r.ID, Event: r.Event})
+	}
 	for i, r := range in.Callbacks {
 		events, err := r.events(s.cfg.Now())
 		if err != nil {
@@ -138,7 +159,7 @@ func (s *Server) callback(c *fiber.Ctx) error {
 		out.Received, out.New = out.Received+len(reports), out.New+n
 	}
 	if out.Received == 0 {
-		return problem(http.StatusUnprocessableEntity, pipelines.CodeInvalid, `there is nothing in it: send "events", "callbacks", or one report with its "type"`)
+		return problem(http.StatusUnprocessableEntity, pipelines.CodeInvalid, `there is nothing in it: send "events", "reports", "callbacks", or one report with its "type"`)
 	}
 	return c.JSON(out)
 }

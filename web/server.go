@@ -37,6 +37,7 @@ type Server struct {
 	known    map[string]bool // paths of routes, as Fiber writes them
 	document []byte          // OpenAPI
 	feeds    *feeds
+	filing   chan struct{} // callbacks that are being filed
 	prom     *prom
 	files    map[string]pageFile // of the page
 	pictures *pictures
@@ -57,7 +58,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, pipelines.Errorf(pipelines.CodeInvalid, "a server needs a store, a control, adapters and a token")
 	}
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, stopping: map[string]bool{}, known: map[string]bool{}}
+	s := &Server{cfg: cfg, filing: make(chan struct{}, 2), stopping: map[string]bool{}, known: map[string]bool{}}
 	s.stop, s.draining = context.WithCancel(context.Background())
 	s.feeds = newFeeds(s.stop, cfg)
 	s.prom = newProm(cfg, s.feeds)

@@ -20,7 +20,7 @@ type TokenList struct {
 // TokenInfo is a token without its secret, of which nothing is kept but a hash.
 type TokenInfo struct {
 	ID       string     `json:"id"`
-	Role     Scope      `json:"role" enum:"admin,write,read,run-status"`
+	Role     Scope      `json:"role" enum:"admin,write,read,run-status,run-report"`
 	RunID    string     `json:"run_id,omitempty"`
 	Label    string     `json:"label,omitempty"`
 	Created  *time.Time `json:"created,omitempty"`
@@ -61,10 +61,10 @@ func (s *Server) listTokens(ctx context.Context, _ *struct{}) (*tokensOutput, er
 
 type createTokenInput struct {
 	Body struct {
-		Role    Scope  `json:"role" enum:"admin,write,read,run-status"`
+		Role    Scope  `json:"role" enum:"admin,write,read,run-status,run-report"`
 		Label   string `json:"label,omitempty" maxLength:"200" doc:"whose it is, for people"`
-		RunID   string `json:"run_id,omitempty" maxLength:"200" doc:"the run, or its job_id, that a run-status token is for"`
-		Seconds int64  `json:"expires_in" minimum:"0" maximum:"315360000" required:"false" doc:"seconds; 0 or left out = never, or 7 days for run-status"`
+		RunID   string `json:"run_id,omitempty" maxLength:"200" doc:"the run, or its job_id, that a run-status or run-report token is for"`
+		Seconds int64  `json:"expires_in" minimum:"0" maximum:"315360000" required:"false" doc:"seconds; 0 or left out = never, or 7 days for those of one run"`
 	}
 }
 

@@ -56,6 +56,9 @@ train "t" {
 // at random while jobs are queued: every job completes, and each has the rows
 // of one that nobody disturbed, none lost and none doubled.
 func TestKilledQueue(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a suite of its own: make test-serve")
+	}
 	t.Run("SQLite", func(t *testing.T) { killedQueue(t, "", nil) })
 	t.Run("PostgreSQL", func(t *testing.T) {
 		server := pgtest.Start(t, "fsync=on")

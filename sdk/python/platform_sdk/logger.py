@@ -6,7 +6,7 @@ import logging
 import os
 from typing import Any, Callable, Optional
 
-from .events import Discard, Spool
+from .events import Backend, Discard, Spool
 
 _LEVELS = {"DEBUG": "debug", "INFO": "info", "WARNING": "warning", "WARN": "warning", "ERROR": "error", "CRITICAL": "error"}
 _log = logging.getLogger("platform_sdk")
@@ -20,17 +20,21 @@ class TrainingLogger:
     every call and keeps nothing, so adapters run in tests as they are.
 
     ``enabled`` tells whether reports are kept; ``backend_url`` is the address
-    of the platform, when the step was told one (``PLATFORM_BACKEND_URL``).
+    of the platform, when the step was told one (``PLATFORM_BACKEND_URL``). Outside
+    a step, reports go there, with the token in ``PLATFORM_BACKEND_TOKEN``, and
+    ``close`` waits for the last of them.
     ``epoch`` counts from 0 in every method, as adapters count.
     """
 
-    def __init__(self, job_id: int = 0, project_id: Optional[int] = None, sink: Spool | Discard | None = None,
+    def __init__(self, job_id: int = 0, project_id: Optional[int] = None, sink: Spool | Backend | Discard | None = None,
                  backend_url: Optional[str] = None, enabled: Optional[bool] = None) -> None:
         self.job_id = job_id
         self.project_id = project_id
         self.backend_url = backend_url or os.environ.get("PLATFORM_BACKEND_URL", "")
-        self._sink: Spool | Discard = sink or Discard()
-        self.enabled = isinstance(self._sink, Spool) if enabled is None else enabled
+        if sink is None and self.backend_url and job_id and enabled is not False:
+            sink = Backend(self.backend_url, job_id, os.environ.get("PLATFORM_BACKEND_TOKEN", ""))
+        self._sink: Spool | Backend | Discard = sink or Discard()
+        self.enabled = not isinstance(self._sink, Discard) if enabled is None else enabled
         self.logged_epochs: set[int] = set()
         self.status: Optional[str] = None
         self.error: Optional[str] = None
@@ -129,6 +133,10 @@ class TrainingLogger:
         self.status, self.error = status, error
         if status == "running":  # how the attempt ends is told once, by its result
             self._sink.emit("status", {"state": status})
+
+    def close(self) -> None:
+        """Waits until what was reported has arrived, or is in its file."""
+        self._sink.close()
 
     def log_message(self, text: str, level: str = "INFO") -> None:
         """Tells people something. ``level`` is DEBUG, INFO, WARNING or ERROR."""
