@@ -246,9 +246,23 @@ func (s *Server) Kill() error {
 	if err != nil || pid < 2 {
 		return fmt.Errorf("postmaster.pid: %q", text)
 	}
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return err
+	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		return err
 	}
 	s.Stop()
+	// Its children see that it is gone, and end. As long as one holds the shared
+	// memory, no new server starts.
+	for _, child := range strings.Fields(string(children)) {
+		for range 600 {
+			if _, err := os.Stat("/proc/" + child); err != nil {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
 	return nil
 }
