@@ -194,7 +194,7 @@ class TrainingAdapter(ABC):
 
     def _remember(self, epoch: int, metrics: Any) -> None:
         if isinstance(metrics, MetricsResult):
-            metrics = {"train_loss": metrics.train_loss, "val_loss": metrics.val_loss, **metrics.metrics}
+            metrics = {"train_loss": metrics.train_loss, "loss": metrics.val_loss, **metrics.metrics}  # as the metric is called elsewhere
         if isinstance(metrics, dict):
             self._metrics[epoch] = {k: float(v) for k, v in metrics.items() if isinstance(v, (int, float))}
 

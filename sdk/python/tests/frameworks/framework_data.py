@@ -132,7 +132,8 @@ def check_resume(whole, first, second):
     resumed = next(e["resumed"] for e in second if e["type"] == "resumed")
     kept = {k: v for k, v in losses(first).items() if k[0] <= resumed["epoch"]}
     assert resumed["epoch"] >= 1 and kept | losses(second) == losses(whole) and len(losses(whole)) == 8
-    assert second[-1]["result"]["state"] == "completed"
+    result = second[-1]["result"]
+    assert result["state"] == "completed" and result["metrics"]["loss"] > 0 and sorted(result["per_class"]) == CLASSES
 
 
 def check_parity(path, images, expected):
