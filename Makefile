@@ -5,7 +5,7 @@ GO      ?= go
 BIN     := bin/runner
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: test-serve test-serve-long bench-serve build ort demo test test-parity test-python test-faults test-faults-long test-conformance test-s3 check fix bench bench-accuracy ui test-ui clean
+.PHONY: test-serve test-serve-long bench-serve build ort demo test test-parity test-python test-faults test-faults-long test-conformance test-s3 test-kubernetes check fix bench bench-accuracy ui test-ui clean
 
 build: ## the runner command
 	$(GO) build -trimpath -ldflags "-X github.com/trainwright/trainwright/internal/cli.Version=$(VERSION)" -o $(BIN) ./cmd/runner
@@ -51,6 +51,9 @@ test-conformance: ort ## the whole suite for adapters on the native one: every f
 
 test-s3: ort ## checkpoints and artifacts in a bucket, against a real S3 gateway
 	cd test/s3 && $(GO) test -count=1 -timeout 15m ./...
+
+test-kubernetes: ort ## the Kubernetes executor on a real control plane, which is built once (minutes) into the user cache
+	$(GO) test -count=1 -timeout 40m ./test/kubernetes -args -build
 
 check: ## formatting and vet
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }

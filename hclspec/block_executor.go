@@ -11,7 +11,7 @@ import (
 var executorBlocks = map[string]*blockSpec{
 	"local":      {Type: "executor", Labels: []string{"type", "name"}, Optional: []string{"slots"}},
 	"dagger":     {Type: "executor", Labels: []string{"type", "name"}, Optional: []string{"image", "gpus", "user", "cpus", "memory"}},
-	"kubernetes": {Type: "executor", Labels: []string{"type", "name"}, Required: []string{"image"}, Optional: []string{"namespace", "resources", "service_account", "node_selector", "context", "gpus"}},
+	"kubernetes": kubernetesBlock,
 	"remote":     {Type: "executor", Labels: []string{"type", "name"}, Required: []string{"url"}, Optional: []string{"token"}},
 }
 
@@ -19,6 +19,8 @@ var executorBlocks = map[string]*blockSpec{
 // notify blocks hold.
 var attributeTypes = map[string]string{
 	"slots": "whole", "gpus": "whole", "cpus": "number", "resources": "map", "node_selector": "map",
+	"nodes": "whole", "labels": "map", "annotations": "map", "secret_env": "map",
+	"image_pull_secrets": "texts", "read_only": "bool",
 	"headers": "map", "tags": "map", "events": "events", "path_style": "bool", "url": "url", "uri": "url", "endpoint": "url",
 }
 
@@ -31,6 +33,9 @@ func (m *module) executor(b *block) pipelines.ExecutorConfig {
 	}
 	secrets := map[string]pipelines.Secret{}
 	s.backendAttributes(b, out.Attributes, secrets)
+	if out.Type == "kubernetes" {
+		s.kubernetes(b, out.Attributes, secrets)
+	}
 	if b.attrs["slots"] != nil {
 		m.notYet(s, b.at("slots"), "One training at a time runs on a machine without GPUs, and one on each GPU; choosing how many is not part of this version.")
 	}
@@ -89,6 +94,10 @@ func (s *scope) backendAttributes(b *block, plain map[string]any, secrets map[st
 		case "whole":
 			if n, ok := s.whole(b, a.Name, a.Name, 0, 4096); ok {
 				plain[a.Name] = n
+			}
+		case "texts":
+			if list, ok := s.texts(b, a.Name, a.Name); ok {
+				plain[a.Name] = list
 			}
 		case "number":
 			if x, ok := s.float(b, a.Name, a.Name, 0, 1e6); ok {

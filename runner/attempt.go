@@ -45,6 +45,7 @@ func (s *stepRun) attempt(ctx context.Context, n int, old *pipelines.Attempt) (e
 	if err != nil {
 		return ending{}, err
 	}
+	job.Tell = func(text string) { s.tell(Notice{Type: NoticeStepWaiting, Attempt: n, Message: text}) }
 	if err := s.noteStart(ctx, n); err != nil {
 		return ending{}, err
 	}

@@ -106,6 +106,7 @@ func (d *decider) equip(dec *decision) {
 		own.Image, _ = dec.exec.Attributes["image"].(string)
 		dec.spec.Command = &own
 	}
+	dec.Placement = placement(dec.exec)
 	if _, err := d.p.Executor(dec.exec); err != nil {
 		r := dec.exec.Range
 		if r.IsZero() {

@@ -39,6 +39,10 @@ type Job struct {
 	Timeout   time.Duration               // of this attempt; 0 = none
 	Grace     time.Duration               // between SIGTERM and SIGKILL
 	Images    map[string]string           // pinned container images: reference as written -> with its digest
+	// Tell takes a line for people about an attempt that waits or is in
+	// trouble (no room, no image, no connection); nil = nobody listens. It
+	// returns soon and may be called from any goroutine.
+	Tell func(text string) `json:"-"`
 }
 
 // Sink takes events as they come home, in order within an attempt. It is

@@ -48,8 +48,10 @@ type PlannedStep struct {
 	TaskType string              `json:"task,omitempty"`
 	Dataset  string              `json:"dataset,omitempty"`  // name of a PlannedDataset
 	Executor pipelines.Address   `json:"executor,omitempty"` // "" = local
-	Device   string              `json:"device,omitempty"`   // class: cpu | cuda
-	License  string              `json:"license,omitempty"`  // of adapter and model, "Apache-2.0, MIT"
+	// Placement says in a line what the step asks its cluster for; "" = local.
+	Placement string `json:"placement,omitempty"`
+	Device    string `json:"device,omitempty"`  // class: cpu | cuda
+	License   string `json:"license,omitempty"` // of adapter and model, "Apache-2.0, MIT"
 
 	ContentKey string `json:"content_key,omitempty"` // "" while something is unknown
 	RunID      string `json:"run_id,omitempty"`      // run that is reused or continued

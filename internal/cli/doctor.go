@@ -52,8 +52,9 @@ func newDoctorCmd(a *app) *cobra.Command {
 	}, `
 Looks at what native training needs (the ONNX Runtime library, processor,
 memory, disk, cache) and at what only some things need (python3 with pip, git,
-GPU, driver, cuDNN and provider, a Dagger engine). What is missing is explained,
-with what to do. Exits with 1 when native training would not start.`)
+GPU, driver, cuDNN and provider, a Dagger engine, the clusters of executor
+"kubernetes" blocks and the rights there). What is missing is explained, with
+what to do. Exits with 1 when native training would not start.`)
 	c.Flags().BoolVar(&fetch, "fetch", false, "obtain the ONNX Runtime library first, as init does")
 	return c
 }
@@ -73,7 +74,7 @@ func (a *app) diagnose(ctx context.Context) []finding {
 	out = append(out, diagnosePython(ctx), diagnoseTool("git", "commits are recorded with applies"))
 	out = append(out, diagnoseGPU("/")...)
 	out = append(out, diagnoseDagger(ctx)...)
-	return out
+	return append(out, a.diagnoseKubernetes(ctx)...)
 }
 
 func diagnoseORT() finding {

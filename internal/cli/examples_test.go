@@ -31,6 +31,13 @@ func TestExamples(t *testing.T) {
 	if code, _, stderr := run(t, "dataset", "sample", "glyphs", data, "--per-class=20", "--val-per-class=4"); code != 0 {
 		t.Fatal(stderr)
 	}
+	// A plan reads the kubeconfig; it asks no cluster.
+	kubeconfig := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(kubeconfig, []byte(`{"apiVersion":"v1","kind":"Config","current-context":"c","clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:1"}}],`+
+		`"users":[{"name":"c","user":{"token":"t"}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KUBECONFIG", kubeconfig)
 	dirs, err := filepath.Glob("../../examples/*")
 	if err != nil || len(dirs) == 0 {
 		t.Fatalf("no examples: %v", err)

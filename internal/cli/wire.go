@@ -14,6 +14,7 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/executor/dagger"
+	"github.com/trainwright/trainwright/runner/executor/kubernetes"
 	"github.com/trainwright/trainwright/runner/executor/local"
 )
 
@@ -81,8 +82,14 @@ func executorFactory(env []string) func(pipelines.ExecutorConfig) (runner.Execut
 			}
 			exe, err := os.Executable()
 			return &dagger.Executor{Config: config, Host: here, Program: exe, Library: ort.Find, LibraryVersion: ort.Version}, err
+		case "kubernetes":
+			cfg, err := kubernetes.ParseConfig(c)
+			if err != nil {
+				return nil, err
+			}
+			return kubernetes.New(cfg)
 		}
-		return nil, pipelines.Errorf(pipelines.CodeUnavailable, "executor %q is not available in this version; known: local, dagger", c.Type)
+		return nil, pipelines.Errorf(pipelines.CodeUnavailable, "executor %q is not available in this version; known: local, dagger, kubernetes", c.Type)
 	}
 }
 

@@ -109,7 +109,37 @@ executor "dagger" "gpu" {
 executor "kubernetes" "cluster" {
   namespace = "ml"
   image     = "ghcr.io/example/train:1"
-  resources = { "nvidia.com/gpu" = 1 }
+  resources = { "ephemeral-storage" = "20Gi" }
+
+  context            = "prod"
+  service_account    = "trainer"
+  cpus               = 7.5
+  memory             = "32Gi"
+  gpus               = 2
+  shared_memory      = "8Gi"
+  node_selector      = { pool = "gpu" }
+  priority_class     = "batch"
+  queue              = "team-a"
+  image_pull_secrets = ["registry"]
+  secret_env         = { HF_TOKEN = "huggingface/token" }
+  user               = "1000:1000"
+  nodes              = 2
+  ttl                = "48h"
+
+  volume {
+    claim = "work"
+    path  = "/mnt/work"
+  }
+  volume {
+    host_path = "/data/images"
+    path      = "/data/images"
+    read_only = true
+  }
+  toleration {
+    key      = "nvidia.com/gpu"
+    operator = "Exists"
+    effect   = "NoSchedule"
+  }
 }
 
 artifacts "s3" {

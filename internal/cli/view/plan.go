@@ -152,6 +152,9 @@ func about(step runner.PlannedStep) string {
 	if step.License != "" && text != "" {
 		text += " (" + step.License + ")"
 	}
+	if step.Placement != "" && text != "" {
+		text += ": " + step.Placement
+	}
 	return Clean(text)
 }
 

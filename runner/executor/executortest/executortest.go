@@ -26,6 +26,9 @@ type Harness struct {
 	// Root returns an empty folder that both sides see under the same path.
 	// Nil = t.TempDir.
 	Root func(t *testing.T) string
+	// Follower is the command line of a runner's process: with the path of a
+	// job's file behind it, it calls Follow. The suite kills it. Nil = not tested.
+	Follower []string
 	// Slow is the time within which a step starts or stops; 0 = 10 s.
 	Slow time.Duration
 	// Timeout is what the step gets that runs out of it, starting included;
@@ -60,6 +63,7 @@ func Run(t *testing.T, h Harness) {
 		{"CancelStubborn", testCancelStubborn},
 		{"Timeout", testTimeout},
 		{"FollowerLeavesAndAnotherAdopts", testAdopt},
+		{"KilledRunnerAndAnotherAdopts", testKilledRunner},
 		{"TwoFollowers", testTwoFollowers},
 		{"EndedIsNotStartedAgain", testEndedOnce},
 		{"Causes", testCauses},
@@ -82,7 +86,7 @@ func newJob(t *testing.T, h Harness, script ...string) runner.Job {
 func newJobIn(h Harness, runDir string, script ...string) runner.Job {
 	dir := filepath.Join(runDir, "attempts", "1")
 	task := pipelines.Task{
-		Version: pipelines.TaskVersion, Pipeline: "p", Address: "train.a", RunID: "r", JobID: 1, Attempt: 1,
+		Version: pipelines.TaskVersion, Pipeline: "p", Address: "train.a", RunID: runner.NewID(time.Now()), JobID: 1, Attempt: 1,
 		Kind: pipelines.KindTrain, Adapter: "executortest", RunDir: runDir, AttemptDir: dir,
 		Env: map[string]string{},
 	}

@@ -2,6 +2,7 @@ package executortest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
+	"github.com/trainwright/trainwright/runner"
 )
 
 // Main is the step program. Call it first in TestMain: when the command line
@@ -43,6 +45,31 @@ func Main() {
 			return nil
 		}, nil
 	}))
+}
+
+// Follow is a runner's process: it runs the job in a file with x, prints the
+// text of each message event as it takes it in, and exits.
+func Follow(x runner.Executor, path string) {
+	var job runner.Job
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, &job)
+	}
+	if err == nil {
+		_, err = x.Run(context.Background(), job, func(_ context.Context, events []pipelines.Event) error {
+			for _, e := range events {
+				if e.Message != nil {
+					fmt.Println(e.Message.Text)
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 func execute(ctx context.Context, task pipelines.Task, emit func(pipelines.Event) error, name, arg string) error {

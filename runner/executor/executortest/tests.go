@@ -1,11 +1,14 @@
 package executortest
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -204,6 +207,42 @@ func testAdopt(t *testing.T, h Harness) {
 		t.Errorf("adopted: result %+v, exit %+v, %d messages", r, exit, len(c.texts()))
 	}
 	h.wantLiveness(t, job, runner.Ended)
+}
+
+func testKilledRunner(t *testing.T, h Harness) {
+	if h.Follower == nil {
+		t.Skip("this executor's package starts no runner of its own")
+	}
+	job := newJob(t, h, "say:up", "sleep:2s", "many:50", "done")
+	b, err := json.Marshal(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "job.json")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(h.Follower[0], append(slices.Clone(h.Follower[1:]), path)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if err != nil || line != "up\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	h.wantLiveness(t, job, runner.Alive)
+	c, exit := h.run(t, job)
+	c.checkOnce(t)
+	if texts := c.texts(); exit.Cause != "" || len(texts) != 51 || texts[50] != "49" {
+		t.Errorf("adopted: exit %+v, messages %v", exit, texts)
+	}
 }
 
 func testTwoFollowers(t *testing.T, h Harness) {

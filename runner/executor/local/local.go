@@ -64,7 +64,7 @@ func (e *Executor) Run(ctx context.Context, job runner.Job, sink runner.Sink) (r
 
 	stopTimer := e.enforceTimeout(ctx, job)
 	defer stopTimer()
-	w := watch{redact: newRedactor(job.Secrets)}
+	w := watch{redact: runner.NewRedactor(job.Secrets)}
 	r := spool.NewReader(filepath.Join(dir, spool.EventsFile), job.Task.Attempt, 0)
 	err = r.Tail(ctx, e.poll(), ended, func(events []pipelines.Event) error {
 		return sink(ctx, w.see(events))

@@ -1,13 +1,10 @@
 package local_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,7 +22,7 @@ import (
 func TestMain(m *testing.M) {
 	executortest.Main()
 	if len(os.Args) == 3 && os.Args[1] == "follow" {
-		follow(os.Args[2])
+		executortest.Follow(&local.Executor{}, os.Args[2])
 	}
 	os.Exit(m.Run())
 }
@@ -34,7 +31,7 @@ func TestExecutor(t *testing.T) {
 	t.Setenv("RUNNER_TOKEN", "not for steps")
 	executortest.Run(t, executortest.Harness{
 		New:     func(*testing.T) runner.Executor { return &local.Executor{Poll: 10 * time.Millisecond} },
-		Program: []string{executable(t)},
+		Program: []string{executable(t)}, Follower: []string{executable(t), "follow"},
 	})
 }
 
@@ -47,31 +44,6 @@ func executable(t *testing.T) string {
 	return exe
 }
 
-// follow is a runner process: it runs the job in a file and prints each
-// event's text as it takes it in.
-func follow(path string) {
-	var job runner.Job
-	b, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(b, &job)
-	}
-	if err == nil {
-		_, err = (&local.Executor{}).Run(context.Background(), job, func(_ context.Context, events []pipelines.Event) error {
-			for _, e := range events {
-				if e.Message != nil {
-					fmt.Println(e.Message.Text)
-				}
-			}
-			return nil
-		})
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
-
 func newJob(t *testing.T, script ...string) runner.Job {
 	t.Helper()
 	run := t.TempDir()
@@ -80,49 +52,6 @@ func newJob(t *testing.T, script ...string) runner.Job {
 		Task:    pipelines.Task{Version: 1, Address: "train.a", RunID: "r", Attempt: 1, RunDir: run, AttemptDir: dir},
 		Command: adapters.Command{Argv: append([]string{executable(t), "executortest", filepath.Join(dir, "task.json")}, script...)},
 		Grace:   5 * time.Second,
-	}
-}
-
-func TestStepOutlivesAKilledRunner(t *testing.T) {
-	job := newJob(t, "say:up", "sleep:1s", "many:50", "done")
-	b, err := json.Marshal(job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "job.json")
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(executable(t), "follow", path)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "up\n" {
-		t.Fatalf("%q, %v", line, err)
-	}
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
-
-	x := &local.Executor{Poll: 10 * time.Millisecond}
-	live, err := x.Probe(context.Background(), pipelines.Attempt{Dir: job.Task.AttemptDir})
-	if live != runner.Alive || err != nil {
-		t.Fatalf("after the runner's death: %s, %v", live, err)
-	}
-	var texts []string
-	exit, err := x.Run(context.Background(), job, func(_ context.Context, events []pipelines.Event) error {
-		for _, e := range events {
-			if e.Message != nil {
-				texts = append(texts, e.Message.Text)
-			}
-		}
-		return nil
-	})
-	if err != nil || exit.Cause != "" || len(texts) != 51 || texts[50] != "49" {
-		t.Errorf("adopted: %v, exit %+v, %d messages", err, exit, len(texts))
 	}
 }
 

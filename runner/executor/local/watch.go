@@ -14,22 +14,17 @@ import (
 
 // watch remembers what decides how an attempt's end is told.
 type watch struct {
-	redact *strings.Replacer
+	redact runner.Redactor
 	result *pipelines.StepResult
 	broken []string // lines of the spool that are no events
 }
 
 // see takes note of the result and keeps secrets out of texts.
 func (w *watch) see(events []pipelines.Event) []pipelines.Event {
-	for i := range events {
-		switch e := &events[i]; {
-		case e.Result != nil:
-			e.Result.Error = w.redact.Replace(e.Result.Error)
+	w.redact.Events(events)
+	for _, e := range events {
+		if e.Result != nil {
 			w.result = e.Result
-		case e.Message != nil:
-			e.Message.Text = w.redact.Replace(e.Message.Text)
-		case e.Status != nil:
-			e.Status.Error = w.redact.Replace(e.Status.Error)
 		}
 	}
 	return events
@@ -37,7 +32,7 @@ func (w *watch) see(events []pipelines.Event) []pipelines.Event {
 
 func (w *watch) bad(err *spool.LineError) {
 	if len(w.broken) < 5 {
-		w.broken = append(w.broken, w.redact.Replace(err.Error()))
+		w.broken = append(w.broken, w.redact.Text(err.Error()))
 	}
 }
 
@@ -58,7 +53,7 @@ func (w *watch) exit(dir string, job runner.Job) runner.Exit {
 		return out
 	}
 	parts := append([]string{why}, w.broken...)
-	if tail := w.redact.Replace(lastLines(filepath.Join(dir, spool.LogFile), 12, 4096)); tail != "" {
+	if tail := w.redact.Text(lastLines(filepath.Join(dir, spool.LogFile), 12, 4096)); tail != "" {
 		parts = append(parts, "The last lines of "+filepath.Join(dir, spool.LogFile)+":\n"+tail)
 	}
 	out.Message = strings.Join(parts, "\n")
@@ -107,16 +102,6 @@ func (w *watch) classify(dir string, job runner.Job, note exitNote, known bool) 
 		return pipelines.CauseInfrastructure, "the step's process crashed"
 	}
 	return pipelines.CauseUser, fmt.Sprintf("the step ended with exit code %d and no result", note.Code)
-}
-
-func newRedactor(secrets map[string]pipelines.Secret) *strings.Replacer {
-	var pairs []string
-	for _, s := range secrets {
-		if v := s.Reveal(); v != "" {
-			pairs = append(pairs, v, s.String())
-		}
-	}
-	return strings.NewReplacer(pairs...)
 }
 
 // lastLines returns the last n lines of a file, at most limit bytes.

@@ -22,7 +22,7 @@ func TestKilledWhileTheKernelFreedMemory(t *testing.T) {
 	if err := writeRecord(dir, record{OOMKills: before}); err != nil {
 		t.Fatal(err)
 	}
-	w := watch{redact: newRedactor(nil)}
+	w := watch{redact: runner.NewRedactor(nil)}
 	for signal, want := range map[syscall.Signal]pipelines.Cause{
 		syscall.SIGKILL: pipelines.CauseOOM,
 		syscall.SIGSEGV: pipelines.CauseInfrastructure,

@@ -1,0 +1,110 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/spool"
+	"github.com/trainwright/trainwright/runner"
+)
+
+// inbox hands events on in the order of their numbers, each once. What the
+// log has lost (rotated away, cut off) it takes from the spool.
+type inbox struct {
+	sink   runner.Sink
+	spool  *spool.Reader
+	redact runner.Redactor
+	say    func(string)
+	seq    int64 // of the last event handed on
+	result *pipelines.StepResult
+}
+
+func newInbox(job runner.Job, sink runner.Sink, say func(string)) *inbox {
+	return &inbox{sink: sink, say: say, redact: runner.NewRedactor(job.Secrets),
+		spool: spool.NewReader(filepath.Join(job.Task.AttemptDir, spool.EventsFile), job.Task.Attempt, 0)}
+}
+
+// gapPatience is how long a shared folder may take to show what the log has shown.
+const gapPatience = 3 * time.Second
+
+// take takes events of the log.
+func (b *inbox) take(ctx context.Context, events []pipelines.Event) error {
+	var batch []pipelines.Event
+	next := b.seq + 1
+	for _, e := range events {
+		if e.Seq < next {
+			continue
+		}
+		if e.Seq > next {
+			if err := b.hand(ctx, batch); err != nil {
+				return err
+			}
+			batch = nil
+			if err := b.fillUpTo(ctx, e.Seq-1); err != nil {
+				return err
+			}
+			if e.Seq <= b.seq {
+				next = b.seq + 1
+				continue
+			}
+			if e.Seq > b.seq+1 {
+				b.say(fmt.Sprintf("events %d to %d are missing in the pod's log and in the spool", b.seq+1, e.Seq-1))
+			}
+		}
+		batch = append(batch, e)
+		next = e.Seq + 1
+	}
+	return b.hand(ctx, batch)
+}
+
+func (b *inbox) fillUpTo(ctx context.Context, seq int64) error {
+	for end := time.Now().Add(gapPatience); ; {
+		if err := b.fill(ctx); err != nil || b.seq >= seq || time.Now().After(end) {
+			return err
+		}
+		if !sleep(ctx, 100*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+}
+
+// fill hands on all that the spool has now.
+func (b *inbox) fill(ctx context.Context) error {
+	for {
+		before := b.spool.Offset()
+		events, err := b.spool.Next()
+		var bad *spool.LineError
+		if err != nil && !errors.As(err, &bad) { // the pod tells of bad lines
+			b.say(fmt.Sprintf("the spool cannot be read: %s", err))
+			return nil
+		}
+		if err := b.hand(ctx, events); err != nil {
+			return err
+		}
+		if b.spool.Offset() == before {
+			return nil
+		}
+	}
+}
+
+func (b *inbox) hand(ctx context.Context, events []pipelines.Event) error {
+	var fresh []pipelines.Event
+	for _, e := range events {
+		if e.Seq > b.seq {
+			fresh = append(fresh, e)
+			b.seq = e.Seq
+			if e.Result != nil {
+				b.result = e.Result
+			}
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	b.redact.Events(fresh)
+	return b.sink(ctx, fresh)
+}
