@@ -327,9 +327,10 @@ func TestEverySettingReachesThePod(t *testing.T) {
 	w.wait()
 	p := w.pods()[0]
 	c := p.Spec.Containers[0]
-	got := fmt.Sprint(c.Resources.Requests.Cpu(), c.Resources.Limits.Memory(), c.Resources.Limits["nvidia.com/gpu"], p.Spec.NodeSelector, p.Spec.ImagePullSecrets,
+	gpus := c.Resources.Limits["nvidia.com/gpu"]
+	got := fmt.Sprintln(c.Resources.Requests.Cpu(), c.Resources.Limits.Memory(), gpus.String(), p.Spec.NodeSelector, p.Spec.ImagePullSecrets,
 		c.ImagePullPolicy, p.Labels["team"], p.Annotations["note"], *p.Spec.SecurityContext.RunAsUser, *p.Spec.SecurityContext.FSGroup, p.Spec.RestartPolicy, *p.Spec.AutomountServiceAccountToken)
-	if want := "1500m 2Gi {{1 0} {<nil>}  DecimalSI} map[kubernetes.io/os:linux] [{registry}] IfNotPresent a b c 1000 2000 Never false"; got != want {
+	if want := "1500m 2Gi 1 map[kubernetes.io/os:linux] [{registry}] IfNotPresent a b c 1000 2000 Never false\n"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if !slices.ContainsFunc(p.Spec.Tolerations, func(t corev1.Toleration) bool { return t.Key == "gpu" && t.Effect == "NoSchedule" }) {
