@@ -23,8 +23,9 @@ test: ort ## every test that belongs to each change; of the longest suites a sam
 test-parity: ort ## every zoo model and optimizer against stored PyTorch references
 	$(GO) test -count=1 ./engine/zoo ./engine/train ./engine/lower
 
-test-python: .venv/installed ## the Python SDK, with torch
+test-python: ort .venv/installed ## the Python SDK, with torch
 	.venv/bin/python -m pytest -q sdk/python
+	RUNNER_TEST_PYTHON=$(CURDIR)/.venv/bin/python $(GO) test -count=1 -timeout 20m -run 'TestBuiltIn|TestAdaptersGuide' ./adapters/python ./internal/cli
 
 .venv/installed: sdk/python/requirements-test.txt
 	python3 -m venv .venv

@@ -2,6 +2,7 @@ package hclspec
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/trainwright/trainwright/pipelines"
 )
@@ -25,14 +26,22 @@ func (m *module) policy() pipelines.Policy {
 
 // checkLicense refuses models and adapters whose licence the policy forbids.
 func (m *module) checkLicense(s *scope, b *block, d *modelDecl) {
-	if slices.Contains(m.forbidden, d.spec.License) {
+	if m.forbids(d.spec.License) {
 		at := b.at("name")
 		if b.attrs["license"] != nil {
 			at = b.at("license")
 		}
 		s.fail(at, "License forbidden by policy", "The model %q is under %s, which the policy block forbids. Choose another model, or change the policy.", d.spec.Name, d.spec.License)
 	}
-	if a, ok := m.adapter(d.adapter); ok && slices.Contains(m.forbidden, a.License) {
+	if a, ok := m.adapter(d.adapter); ok && m.forbids(a.License) {
 		s.fail(b.at("adapter"), "License forbidden by policy", "The adapter %q is under %s, which the policy block forbids. Choose another adapter, or change the policy.", a.Name, a.License)
 	}
+}
+
+// forbids says whether the policy refuses a licence. "AGPL-3.0" refuses
+// AGPL-3.0-only and AGPL-3.0-or-later too.
+func (m *module) forbids(license string) bool {
+	return slices.ContainsFunc(m.forbidden, func(f string) bool {
+		return strings.EqualFold(license, f) || strings.HasPrefix(strings.ToLower(license), strings.ToLower(f)+"-")
+	})
 }

@@ -16,6 +16,9 @@ import (
 	"github.com/trainwright/trainwright/adapters/adaptertest/fake"
 	"github.com/trainwright/trainwright/adapters/native"
 	"github.com/trainwright/trainwright/adapters/native/step"
+	"github.com/trainwright/trainwright/adapters/python"
+	"github.com/trainwright/trainwright/adapters/timm"
+	"github.com/trainwright/trainwright/adapters/ultralytics"
 	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/internal/cli"
 	"github.com/trainwright/trainwright/internal/golden"
@@ -34,9 +37,10 @@ func TestMain(m *testing.M) {
 func runnerMain() int {
 	steps := fake.Steps()
 	steps[native.Name] = step.Run
+	host := python.Host{Cache: os.Getenv("XDG_CACHE_HOME")}
 	return cli.Run(context.Background(), cli.Config{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(),
-		Adapters: append(adapters.Registry{native.Adapter{}}, fake.Registry()...),
+		Adapters: append(adapters.Registry{native.Adapter{}, timm.New(host), ultralytics.New(host)}, fake.Registry()...),
 		Steps:    steps,
 		Now:      time.Now,
 	})

@@ -8,6 +8,8 @@ import (
 	"github.com/trainwright/trainwright/adapters/native"
 	"github.com/trainwright/trainwright/adapters/native/step"
 	"github.com/trainwright/trainwright/adapters/python"
+	"github.com/trainwright/trainwright/adapters/timm"
+	"github.com/trainwright/trainwright/adapters/ultralytics"
 	"github.com/trainwright/trainwright/datasets"
 	"github.com/trainwright/trainwright/datasets/remote"
 	"github.com/trainwright/trainwright/engine/ort"
@@ -20,8 +22,11 @@ import (
 
 // defaultAdapters lists the adapters of this program.
 func defaultAdapters() adapters.Registry {
+	host := pythonHost(os.LookupEnv)
 	return adapters.Registry{
 		native.Adapter{},
+		timm.New(host),
+		ultralytics.New(host),
 	}
 }
 

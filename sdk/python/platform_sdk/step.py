@@ -196,8 +196,7 @@ class Step:
             values, proof = {n: v for n, v in wanted.items() if self._was_read(n)}, "read"
         self.spool.emit("config_applied", {
             "values": values, "proof": proof,
-            "attributes": {"epochs": train["epochs"], "batch_size": train["batch_size"], "learning_rate": train["learning_rate"],
-                           "num_classes": self.adapter.model_config.num_classes, "image_size": self.adapter.model_config.image_size},
+            "attributes": self._attributes(train),
             "environment": environment()})
         if self._resumed:
             epoch, path = self._resumed
@@ -211,6 +210,18 @@ class Step:
         ignored = sorted(n for n in wanted if n not in values and n not in (train.get("written") or []))
         if ignored:
             self.logger.log_message(f"settings from defaults or the preset that the adapter does not read: {', '.join(ignored)}", level="WARNING")
+
+    def _attributes(self, train: dict[str, Any]) -> dict[str, Any]:
+        """The train block's own numbers, as far as the adapter read them. The
+        seed counts at once: the step seeds torch before the adapter trains."""
+        assert self.adapter is not None
+        model = self.adapter.model_config
+        out: dict[str, Any] = {n: train[n] for n in ("epochs", "batch_size", "seed") if n in train and n in self.log.names}
+        if "seed" in train and "torch" in sys.modules:
+            out["seed"] = train["seed"]
+        if self._was_read("optimizer.learning_rate"):
+            out["learning_rate"] = train["learning_rate"]
+        return out | {"num_classes": model.num_classes, "image_size": model.image_size}
 
     def _was_read(self, name: str) -> bool:
         if name == "optimizer.learning_rate":

@@ -8,6 +8,7 @@ timm's own.
 from __future__ import annotations
 
 import fnmatch
+import os
 from typing import Any, Optional
 
 from ..classification import ClassificationAdapter
@@ -17,13 +18,15 @@ LICENSE = "Apache-2.0"
 NUMERICS = 1
 
 
-def get_models(task_type: Optional[str] = None) -> list[dict[str, Any]]:
+def get_models(task_type: Optional[str] = None, count: Optional[bool] = None) -> list[dict[str, Any]]:
     """Every model that timm can build, with the input size, weights and licence
-    of its default pretrained configuration."""
+    of its default pretrained configuration. ``count``: with their parameters,
+    which takes some minutes; the default is yes, unless PLATFORM_SDK_QUICK is set."""
     if task_type not in (None, "image_classification"):
         return []
     import timm
 
+    count = "PLATFORM_SDK_QUICK" not in os.environ if count is None else count
     pretrained = {name.split(".")[0] for name in timm.list_models(pretrained=True)}  # listed as model.weights
     models = []
     for name in timm.list_models():
@@ -31,11 +34,33 @@ def get_models(task_type: Optional[str] = None) -> list[dict[str, Any]]:
         size = config.input_size[-1] if config is not None and config.input_size else 224
         models.append({
             "model_name": name, "framework": "timm", "task_types": ["image_classification"], "default_image_size": int(size),
-            "parameters": "", "pretrained": name in pretrained,
+            "parameters": parameters(name) if count else "", "pretrained": name in pretrained,
             "description": f"{name} of pytorch-image-models",
-            "license": str((config.license if config is not None else None) or "Apache-2.0"),
+            "license": _licence(str((config.license if config is not None else None) or "Apache-2.0")),
         })
     return models
+
+
+# timm writes licences in small letters; policies and people know them by SPDX's names.
+_SPDX = ("Apache-2.0", "MIT", "BSD-3-Clause", "CC-BY-4.0", "CC-BY-NC-4.0")
+
+
+def _licence(name: str) -> str:
+    return next((known for known in _SPDX if known.lower() == name.lower()), name)
+
+
+def parameters(name: str) -> str:
+    """How many parameters a model has with its own head, as "25.6M"; "" where
+    timm cannot build it without its weights."""
+    import timm
+    import torch
+
+    try:
+        with torch.device("meta"):
+            n = sum(p.numel() for p in timm.create_model(name, pretrained=False).parameters())
+    except Exception:
+        return ""
+    return f"{n / 1e9:.1f}B" if n >= 1e9 else f"{n / 1e6:.1f}M" if n >= 1e5 else f"{n / 1e3:.0f}K"
 
 
 class TimmAdapter(ClassificationAdapter):
