@@ -28,6 +28,8 @@ EXIT_COMPLETED, EXIT_FAILED, EXIT_CANCELLED = 0, 1, 8
 # Of the time between SIGTERM and SIGKILL, the part in which the adapter may reach a safe point by itself.
 _PATIENCE = float(os.environ.get("RUNNER_STOP_PATIENCE", "5"))
 _TRACEBACK_LINES = 20
+# The settings of a run, beside its checkpoints.
+_CONFIG = "config.json"
 
 
 class ConfigNotApplied(Exception):
@@ -84,6 +86,8 @@ class Step:
     def _train(self) -> list[MetricsResult]:
         train = self.task["train"]
         adapter = self.adapter = self._build(train, {"train": "train", "val": "val", "test": "test"})
+        # What is done with a checkpoint later builds the same network.
+        Path(adapter.output_dir, "checkpoints", _CONFIG).write_text(json.dumps(train.get("config") or {}), encoding="utf-8")
         start_epoch, checkpoint, resume = self._start()
         if hasattr(sys.modules.get("torch"), "manual_seed"):
             sys.modules["torch"].manual_seed(train.get("seed") or 0)
@@ -126,7 +130,7 @@ class Step:
     def _evaluate(self) -> dict[str, Any]:
         task, spec = self.task, self.task["evaluate"]
         checkpoint, split = spec["checkpoint"], spec.get("split") or "val"
-        self.adapter = self._build({"batch_size": spec.get("batch_size"), "device": spec.get("device")}, {"train": split, "val": split})
+        self.adapter = self._build({"batch_size": spec.get("batch_size"), "device": spec.get("device"), "config": config_of(checkpoint["path"])}, {"train": split, "val": split})
         self.spool.emit("status", {"state": "running"})
         found = self.adapter.evaluate(checkpoint["path"], split)
         metrics = {k: float(v) for k, v in found["metrics"].items()}
@@ -143,7 +147,7 @@ class Step:
         task, spec = self.task, self.task["export"]
         if (spec.get("format") or "onnx") != "onnx" or (spec.get("precision") or "fp32") != "fp32":
             raise AdapterError(f"export to {spec.get('format')} in {spec.get('precision')} is not available; use format = \"onnx\", precision = \"fp32\"")
-        self.adapter = self._build({"device": "cpu"}, {"train": "train", "val": "val"})
+        self.adapter = self._build({"device": "cpu", "config": config_of(spec["checkpoint"]["path"])}, {"train": "train", "val": "val"})
         self.spool.emit("status", {"state": "running"})
         folder = Path(task["run_dir"], "artifacts")
         folder.mkdir(parents=True, exist_ok=True)
@@ -303,6 +307,13 @@ class Step:
                 pass
 
         os.register_at_fork(after_in_child=close_in_child)
+
+
+def config_of(checkpoint: str) -> dict[str, Any]:
+    """The settings that a checkpoint was trained with, which lie beside it; none
+    where it was taken elsewhere without them."""
+    path = Path(checkpoint).parent / _CONFIG
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def best_of(results: list[MetricsResult], monitor: str, mode: str) -> MetricsResult:
