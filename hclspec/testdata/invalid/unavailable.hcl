@@ -23,8 +23,11 @@ model "det" {
 model "file" {
   name = "my.onnx" # ERROR: Not available in this version | .onnx
 }
-executor "kubernetes" "gpu" {
+executor "kubernetes" "cluster" {
   image = "x"
+}
+executor "remote" "gpu" {
+  url = "https://host"
 }
 executor "local" "here" {
   slots = 2 # ERROR: Not available in this version | choosing how many
@@ -33,7 +36,7 @@ train "t" {
   model    = model.m
   dataset  = dataset.d
   epochs   = 2
-  executor = executor.kubernetes.gpu # ERROR: Not available in this version | "kubernetes"
+  executor = executor.remote.gpu # ERROR: Not available in this version | "remote"
   sweep { # ERROR: Not available in this version | Sweeps
     space = { "learning_rate" = [0.1, 0.2] }
   }
