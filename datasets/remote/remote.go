@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -220,7 +221,8 @@ func (c *Cache) build(files []file) (string, error) {
 	}
 	sum := sha256.Sum256(listing)
 	to := filepath.Join(c.Dir, "trees", hex.EncodeToString(sum[:]))
-	if _, err := os.Stat(to); err == nil {
+	if exists(to) {
+		used(to)
 		return descend(to)
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
@@ -244,6 +246,12 @@ func (c *Cache) build(files []file) (string, error) {
 		return "", err
 	}
 	return descend(to)
+}
+
+// used notes that a data set is in use, for Prune.
+func used(tree string) {
+	now := time.Now()
+	_ = os.Chtimes(tree, now, now) // then it looks older than it is
 }
 
 // descend enters folders that are alone in theirs, as archives often have one.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/trainwright/trainwright/datasets/remote"
 )
@@ -240,5 +241,50 @@ func TestHostileArchives(t *testing.T) {
 				t.Error("a file landed outside")
 			}
 		})
+	}
+}
+
+// What nobody used since goes, and only that.
+func TestPrune(t *testing.T) {
+	b := &bucket{objects: map[string]string{"old/a/1": "shared", "old/b/2": "alone", "new/a/1": "shared"}}
+	c := newCache(t, b)
+	old, err := c.Fetch(t.Context(), "s3://data/old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := c.Fetch(t.Context(), "s3://data/new")
+	if err != nil {
+		t.Fatal(err)
+	}
+	past := time.Now().Add(-48 * time.Hour)
+	err = filepath.WalkDir(c.Dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || strings.HasPrefix(p, filepath.Dir(kept)) && strings.HasPrefix(p, kept) {
+			return err
+		}
+		return os.Chtimes(p, past, past)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trees, err := filepath.Glob(filepath.Join(c.Dir, "trees", "*"))
+	if err != nil || len(trees) != 2 {
+		t.Fatalf("%v, %v", trees, err)
+	}
+	for _, tree := range trees {
+		if strings.HasPrefix(kept, tree) {
+			_ = os.Chtimes(tree, time.Now(), time.Now())
+		}
+	}
+	for _, dry := range []bool{true, false} {
+		freed, err := remote.Prune(c.Dir, time.Now().Add(-time.Hour), dry)
+		if err != nil || freed != int64(len("alone")) {
+			t.Errorf("dry %v: %d bytes, %v; want those of the one content that nothing else has", dry, freed, err)
+		}
+		if _, err := os.Stat(old); (err == nil) != dry {
+			t.Errorf("dry %v: %s: %v", dry, old, err)
+		}
+	}
+	if got := tree(t, kept); got != "1=shared" && got != "a/1=shared" {
+		t.Errorf("the dataset in use is now %q", got)
 	}
 }

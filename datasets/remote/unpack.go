@@ -95,6 +95,7 @@ func (c *Cache) unpack(ctx context.Context, p string) (string, error) {
 func (c *Cache) unpacked(ctx context.Context, address, kind, archive, sum string) (string, error) {
 	to := filepath.Join(c.Dir, "trees", "unpacked-"+sum)
 	if exists(to) {
+		used(to)
 		return descend(to)
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {

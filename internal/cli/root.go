@@ -63,6 +63,7 @@ happen with apply.`,
 		newResumeCmd(a),
 		newPredictCmd(a),
 		newForceUnlockCmd(a),
+		newGCCmd(a),
 		newServeCmd(a),
 		newTokensCmd(a),
 	)
