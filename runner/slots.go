@@ -68,7 +68,9 @@ func (a *Applier) slots(ctx context.Context, r resource, orphan func(slot int) (
 			waiting = fmt.Sprintf("waiting for %d free slots on %s (%d in all)", r.want, r.name, r.n)
 		}
 		slots, release, who, err := a.lease(ctx, r, orphan)
-		if err != nil {
+		if pipelines.CodeOf(err) == pipelines.CodeUnavailable { // a database that is started anew, say
+			slots, waiting = nil, fmt.Sprintf("waiting for the store, to lease a slot on %s: %s", r.name, err)
+		} else if err != nil {
 			return nil, nil, err
 		}
 		if len(slots) == r.want {
