@@ -88,11 +88,12 @@ func lostPod(s state, exit *runner.Exit) (runner.Exit, bool) {
 	if len(s.pods) < 2 {
 		return base, false
 	}
-	// The Job ends the others once one has failed: the first to end by itself is to blame.
+	// The Job deletes the others once one has failed: the first to end that
+	// nobody deleted is to blame. Times alone, in whole seconds, do not tell.
 	var first *seenPod
 	for i, p := range s.pods {
 		c := container(p.Pod)
-		if c == nil || c.State.Terminated == nil || c.State.Terminated.ExitCode == 0 {
+		if p.DeletionTimestamp != nil || c == nil || c.State.Terminated == nil || c.State.Terminated.ExitCode == 0 {
 			continue
 		}
 		if first == nil || c.State.Terminated.FinishedAt.Before(&container(first.Pod).State.Terminated.FinishedAt) {
