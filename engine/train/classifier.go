@@ -62,7 +62,7 @@ func openClassifier(path string, batch int, o ModelOptions) (*classifier, error)
 func (c *classifier) prepare(rt *ort.Runtime, model []byte, d device) (err error) {
 	c.staged = d.staged
 	if c.session, err = rt.NewSession(model, d.options); err != nil {
-		return err
+		return fallbackAdvice(err)
 	}
 	if c.input, err = rt.NewTensor(ort.Float32, c.batch, 3, c.info.ImageSize, c.info.ImageSize); err != nil {
 		return err

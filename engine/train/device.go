@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -68,7 +69,10 @@ func newDevice(rt *ort.Runtime, name string, threads int) (device, error) {
 // newCUDA makes sure that the CUDA device of that number works, by copying something there.
 func newCUDA(rt *ort.Runtime, d device, id int) (device, error) {
 	d.name, d.provider, d.id, d.staged = fmt.Sprintf("cuda:%d", id), lower.CUDA, id, true
-	d.options.CUDA = map[string]string{"device_id": strconv.Itoa(id)}
+	var err error
+	if d.options.CUDA, d.options.Config, err = cudaOptions(id, os.Getenv); err != nil {
+		return device{}, fmt.Errorf("device %s: %w", d.name, err)
+	}
 	if !rt.HasCUDA() {
 		return device{}, fmt.Errorf("device %s: ONNX Runtime %s at %s has no CUDA provider; set %s to the library of onnxruntime-gpu, or use device = \"cpu\"",
 			d.name, rt.Version(), rt.Path(), ort.EnvLib)

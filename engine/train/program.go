@@ -34,7 +34,7 @@ func compile(rt *ort.Runtime, g *graph.Graph, d device) (*program, error) {
 	}
 	p := &program{graph: g, io: map[string]*ort.Tensor{}, bindings: map[string]*ort.Binding{}, staged: d.staged}
 	if p.session, err = rt.NewSession(bytes, d.options); err != nil {
-		return nil, fmt.Errorf("compile graph %s: %w", g.Name(), err)
+		return nil, fmt.Errorf("compile graph %s: %w", g.Name(), fallbackAdvice(err))
 	}
 	for _, list := range [][]graph.Named{g.Inputs(), g.Outputs()} {
 		for _, n := range list {

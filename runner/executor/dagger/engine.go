@@ -152,13 +152,16 @@ func startSession(ctx context.Context, program string, log io.Writer) (*session,
 	select {
 	case err = <-first:
 	case <-ctx.Done():
-		err = ctx.Err()
+		if err = ctx.Err(); errors.Is(err, context.DeadlineExceeded) {
+			err = errors.New("it did not answer in time")
+		}
 	case <-time.After(5 * time.Minute):
 		err = errors.New("no session within 5 minutes")
 	}
 	if err != nil {
-		_ = s.Close() // the error that counts is the first
-		if ctx.Err() != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // there is no session to end well
+		_ = s.Close()                                       // the error that counts is the first
+		if errors.Is(ctx.Err(), context.Canceled) {
 			return nil, ctx.Err()
 		}
 		return nil, pipelines.Errorf(pipelines.CodeUnavailable, "%s reached no Dagger engine (%w); %s.\n%s", program, err, install, tail.String())
