@@ -34,6 +34,7 @@ var rules = map[string]web.Access{
 	"GET /api/v1/runs/{id}/artifacts/{name}":   web.Read,
 	"GET /api/v1/runs/{id}/picture":            web.Read,
 	"GET /api/v1/runs/{id}/events":             web.Read,
+	"GET /api/v1/ws":                           web.Read,
 	"GET /models/list":                         web.Read,
 	"GET /api/v1/models/list":                  web.Read,
 	"GET /config/schema":                       web.Read,

@@ -68,10 +68,10 @@ func (s *Server) events(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderRetryAfter, "30")
 		return problem(http.StatusServiceUnavailable, pipelines.CodeUnavailable, "too many streams are open")
 	}
-	st := &stream{s: s, feed: fd, conn: c.Context().Conn(), pos: pos}
+	conn := c.Context().Conn()
 	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
 		defer leave()
-		st.w = w
+		st := &stream{s: s, feed: fd, out: &sse{conn: conn, w: w, stall: s.cfg.Stall}, pos: pos}
 		if err := st.follow(); err != nil {
 			s.cfg.Log.Debug("a stream ended", "run", run.ID, "error", err)
 		}
@@ -85,16 +85,23 @@ func (s *Server) events(c *fiber.Ctx) error {
 type stream struct {
 	s    *Server
 	feed *feed
-	conn net.Conn
-	w    *bufio.Writer
+	out  teller
 	pos  runner.EventID
-	seen pipelines.Run // as last told
+	seen pipelines.Run   // as last told
+	done <-chan struct{} // the reader wants no more; nil = it never says so
+}
+
+// teller is how a reader is told: server-sent events, or messages of a WebSocket.
+type teller interface {
+	// send tells of one event; id is "" of what has none.
+	send(id, name string, v any) error
+	// flush hands over what was sent.
+	flush() error
+	// alive tells that the stream lives although nothing happens.
+	alive() error
 }
 
 func (st *stream) follow() error {
-	if _, err := fmt.Fprint(st.w, "retry: 2000\n\n"); err != nil {
-		return err
-	}
 	beat := time.NewTicker(st.s.cfg.Heartbeat)
 	defer beat.Stop()
 	for {
@@ -108,12 +115,11 @@ func (st *stream) follow() error {
 		select {
 		case <-st.s.stop.Done():
 			return nil
+		case <-st.done:
+			return nil
 		case <-wake:
 		case <-beat.C:
-			if _, err := fmt.Fprint(st.w, ": alive\n\n"); err != nil {
-				return err
-			}
-			if err := st.flush(); err != nil {
+			if err := st.out.alive(); err != nil {
 				return err
 			}
 		}
@@ -132,12 +138,12 @@ func (st *stream) catchUp() error {
 			if !slices.Contains(eventTypes, e.Type) {
 				name = "event"
 			}
-			if err := st.send(formatEventID(place(e)), name, e); err != nil {
+			if err := st.out.send(formatEventID(place(e)), name, e); err != nil {
 				return err
 			}
 			st.pos = place(e)
 		}
-		if err := st.flush(); err != nil || !more {
+		if err := st.out.flush(); err != nil || !more {
 			return err
 		}
 	}
@@ -147,25 +153,33 @@ func (st *stream) catchUp() error {
 func (st *stream) tell(run pipelines.Run) error {
 	first := st.seen.ID == ""
 	if run.Progress != nil && (first || changed(pipelines.Run{Progress: st.seen.Progress}, pipelines.Run{Progress: run.Progress})) {
-		if err := st.send("", "progress", progressOf(run.Progress)); err != nil {
+		if err := st.out.send("", "progress", progressOf(run.Progress)); err != nil {
 			return err
 		}
 	}
 	if first || run.Status != st.seen.Status || run.Attempts != st.seen.Attempts {
-		if err := st.send("", "run", runOf(run)); err != nil {
+		if err := st.out.send("", "run", runOf(run)); err != nil {
 			return err
 		}
 	}
 	st.seen = run
 	if run.Status.Ended() {
-		if err := st.send("", "end", map[string]any{"status": run.Status}); err != nil {
+		if err := st.out.send("", "end", map[string]any{"status": run.Status}); err != nil {
 			return err
 		}
 	}
-	return st.flush()
+	return st.out.flush()
 }
 
-func (st *stream) send(id, name string, v any) error {
+// sse writes server-sent events.
+type sse struct {
+	conn  net.Conn
+	w     *bufio.Writer
+	stall time.Duration
+	begun bool
+}
+
+func (o *sse) send(id, name string, v any) error {
 	data, err := json.Marshal(v) // one line
 	if err != nil {
 		return err
@@ -173,25 +187,40 @@ func (st *stream) send(id, name string, v any) error {
 	if id != "" {
 		id = "id: " + id + "\n"
 	}
-	if err := st.extend(); err != nil {
+	return o.write("%sevent: %s\ndata: %s\n\n", id, name, data)
+}
+
+func (o *sse) alive() error {
+	if err := o.write(": alive\n\n"); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(st.w, "%sevent: %s\ndata: %s\n\n", id, name, data)
+	return o.flush()
+}
+
+func (o *sse) write(format string, args ...any) error {
+	if err := o.extend(); err != nil {
+		return err
+	}
+	if !o.begun {
+		o.begun = true
+		format = "retry: 2000\n\n" + format
+	}
+	_, err := fmt.Fprintf(o.w, format, args...)
 	return err
 }
 
 // flush hands over what was written, within the time a reader may take.
-func (st *stream) flush() error {
-	if err := st.extend(); err != nil {
+func (o *sse) flush() error {
+	if err := o.extend(); err != nil {
 		return err
 	}
-	return st.w.Flush()
+	return o.w.Flush()
 }
 
 // extend gives the reader time for what is written next. Writing blocks while
 // the reader takes nothing, so that a stalled one gets no more of it.
-func (st *stream) extend() error {
-	return st.conn.SetWriteDeadline(time.Now().Add(st.s.cfg.Stall))
+func (o *sse) extend() error {
+	return o.conn.SetWriteDeadline(time.Now().Add(o.stall))
 }
 
 func formatEventID(id runner.EventID) string {

@@ -55,6 +55,8 @@ func (s *Server) register() error {
 	plain(s, get("/api/v1/runs/{id}/picture", Read, "runs", "A sample's image, small"), s.picture())
 	plain(s, get("/api/v1/runs/{id}/events", Read, "live", "Events as they are filed (server-sent events)"), s.eventsRoute())
 
+	plain(s, get(wsPath, Read, "live", "Events of several runs as they are filed (WebSocket)"), s.wsRoute())
+
 	for _, path := range []string{"/models/list", "/api/v1/models/list"} {
 		handle(s, get(path, Read, "adapters", "What can be trained"), s.models)
 	}
