@@ -50,6 +50,9 @@ bench-serve: ## what a server bears: events/s, latency, watchers, memory (SOAK=1
 test-conformance: ort ## the whole suite for adapters on the native one: every field changed once
 	$(GO) test -count=1 -timeout 30m ./test/conformance -args -all
 
+test-s3-long: ort ## the bucket is away for ten minutes of a training
+	cd test/s3 && $(GO) test -count=1 -v -timeout 30m -run Outage . -args -outage=10m
+
 test-s3: ort ## checkpoints and artifacts in a bucket, against a real S3 gateway
 	cd test/s3 && $(GO) test -count=1 -timeout 15m ./...
 

@@ -3,6 +3,7 @@ package s3_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -35,7 +36,7 @@ model "m" {
 train "base" {
   model      = model.m
   dataset    = dataset.glyphs
-  epochs     = 6
+  epochs     = %d
   batch_size = 32
   checkpoint {
     keep_last = 2
@@ -50,10 +51,12 @@ type machine struct {
 	env []string
 }
 
-func newMachine(t *testing.T, s *server, data string) *machine {
+func newMachine(t *testing.T, s *server, data string) *machine { return newMachineFor(t, s, data, 6) }
+
+func newMachineFor(t *testing.T, s *server, data string, epochs int) *machine {
 	t.Helper()
 	m := &machine{t: t, dir: t.TempDir()}
-	if err := os.WriteFile(filepath.Join(m.dir, "main.hcl"), []byte(fmt.Sprintf(pipeline, data)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(m.dir, "main.hcl"), []byte(fmt.Sprintf(pipeline, data, epochs)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	m.env = append(os.Environ(), append(s.env(), "XDG_CACHE_HOME="+filepath.Join(m.dir, "cache"), "RUNNER_ORT_LIB="+library(t))...)
@@ -199,11 +202,18 @@ func (m *machine) record(blobs *s3.Blobs) string {
 	return ""
 }
 
-// The bucket is away from the first epoch on: training goes on as fast as it
-// would, and what it made arrives when the bucket is back.
+// outage is how long the bucket is away; 0 = until training has ended.
+var outage = flag.Duration("outage", 0, "how long the bucket is away in TestOutageDelaysNothing; 0 = until training has ended")
+
+// The bucket goes away in the middle of a training: no step waits for it, and
+// what training made arrives when the bucket is back.
 func TestOutageDelaysNothing(t *testing.T) {
 	server := startServer(t)
-	m := newMachine(t, server, glyphs(t))
+	epochs := 6
+	if *outage > 0 {
+		epochs = 20_000 // cancelled once the bucket is back
+	}
+	m := newMachineFor(t, server, glyphs(t), epochs)
 	cmd := m.command("apply", "--auto-approve")
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
@@ -211,31 +221,71 @@ func TestOutageDelaysNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	blobs := server.open(t, s3.Config{Prefix: "team/vision"})
-	for m.record(blobs) == "" {
-		time.Sleep(50 * time.Millisecond)
+	for start := time.Now(); !strings.Contains(m.record(blobs), "checkpoints/epoch_"); time.Sleep(50 * time.Millisecond) {
+		if time.Since(start) > 2*time.Minute {
+			_ = cmd.Process.Kill()
+			t.Fatalf("no checkpoint reached the bucket; apply said:\n%s\nrecord: %s", said.String(), m.record(blobs))
+		}
 	}
 	server.stop()
-	// Training ends while the bucket is away.
-	result := func() bool {
-		files, _ := filepath.Glob(filepath.Join(m.dir, ".runner", "runs", "*", "attempts", "1", "events.ndjson"))
-		if len(files) == 0 {
-			return false
-		}
-		data, _ := os.ReadFile(files[0])
-		return bytes.Contains(data, []byte(`"state":"completed"`))
-	}
-	deadline := time.Now().Add(5 * time.Minute)
-	for !result() {
+	away := time.Now()
+	deadline := away.Add(*outage + 5*time.Minute)
+	var last, longest time.Duration // since the bucket went away; between two events
+	var size int64
+	for !m.completed() && (*outage == 0 || time.Since(away) < *outage) {
 		if time.Now().After(deadline) {
 			t.Fatalf("training waits for the bucket:\n%s", said.String())
 		}
-		time.Sleep(100 * time.Millisecond)
+		if now := m.spoolSize(); now != size {
+			longest = max(longest, time.Since(away)-last)
+			last, size = time.Since(away), now
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 	server.start()
-	if err := cmd.Wait(); err != nil {
+	t.Logf("the bucket was away for %v; the longest time without an event was %v", time.Since(away).Round(time.Second), longest.Round(time.Millisecond))
+	if longest > 15*time.Second {
+		t.Errorf("nothing was reported for %v while the bucket was away", longest)
+	}
+	want := `"status":"completed"`
+	if *outage > 0 { // Ctrl-C: what there is by then is archived
+		_ = syscall.Kill(cmd.Process.Pid, syscall.SIGINT)
+		want = `"status":"cancelled"`
+	}
+	if err := cmd.Wait(); err != nil && *outage == 0 {
 		t.Fatalf("%v\n%s", err, said.String())
 	}
-	if record := m.record(blobs); !strings.Contains(record, `"status":"completed"`) || !strings.Contains(record, "artifacts/model.onnx") {
+	record := m.record(blobs)
+	if !strings.Contains(record, want) || *outage == 0 && !strings.Contains(record, "artifacts/model.onnx") {
 		t.Errorf("after the outage the archive lacks something; apply said:\n%s", said.String())
 	}
+	newest, err := os.Readlink(m.glob("checkpoints/latest"))
+	if err != nil || !strings.Contains(record, "checkpoints/"+newest+"/manifest.json") {
+		t.Errorf("the last checkpoint %s is not archived (%v)", newest, err)
+	}
+	if !strings.Contains(said.String(), "Archive is behind") {
+		t.Errorf("apply did not say that the archive is behind:\n%s", said.String())
+	}
+}
+
+// glob is a path in the folder of the one run.
+func (m *machine) glob(rel string) string {
+	files, _ := filepath.Glob(filepath.Join(m.dir, ".runner", "runs", "*", rel))
+	if len(files) == 0 {
+		return ""
+	}
+	return files[0]
+}
+
+func (m *machine) spoolSize() int64 {
+	info, err := os.Stat(m.glob("attempts/1/events.ndjson"))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+func (m *machine) completed() bool {
+	data, _ := os.ReadFile(m.glob("attempts/1/events.ndjson"))
+	return bytes.Contains(data, []byte(`"state":"completed"`))
 }

@@ -34,7 +34,7 @@ type Config struct {
 	Bucket          string
 	Prefix          string // of every key
 	Endpoint        string // of a service that is not AWS: https://host[:port]
-	Region          string // AWS_REGION, and else "auto" with an endpoint, "us-east-1" without
+	Region          string // AWS_REGION, and else "us-east-1"
 	PathStyle       *bool  // bucket in the path and not in the host; nil = with an endpoint
 	AccessKeyID     string
 	SecretAccessKey string
@@ -86,10 +86,7 @@ func Open(ctx context.Context, c Config) (*Blobs, error) {
 		return nil, pipelines.Errorf(pipelines.CodeInvalid, "the S3 settings of the environment cannot be used: %w", err)
 	}
 	if cfg.Region == "" {
-		cfg.Region = "us-east-1"
-		if c.Endpoint != "" {
-			cfg.Region = "auto"
-		}
+		cfg.Region = "us-east-1" // which R2 takes for its "auto", and others expect
 	}
 	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
 		if c.Endpoint != "" {
