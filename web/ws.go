@@ -86,7 +86,6 @@ func (s *Server) ws(c *fiber.Ctx) error {
 
 // watch serves one connection until it or the server ends.
 func (s *Server) watch(conn *websocket.Conn, token Token, first wsAsk) {
-	defer conn.Close()
 	s.mu.Lock()
 	if s.stop.Err() != nil {
 		s.mu.Unlock()
@@ -102,7 +101,13 @@ func (s *Server) watch(conn *websocket.Conn, token Token, first wsAsk) {
 	conn.SetReadLimit(wsMessage)
 	patience := 2*s.cfg.Heartbeat + s.cfg.Stall
 	_ = conn.SetReadDeadline(time.Now().Add(patience)) // it is not closed yet
-	conn.SetPongHandler(func(string) error { return conn.SetReadDeadline(time.Now().Add(patience)) })
+	conn.SetPongHandler(func(string) error {
+		err := conn.SetReadDeadline(time.Now().Add(patience))
+		if ctx.Err() != nil {
+			w.hush()
+		}
+		return err
+	})
 	w.streams.Go(w.ping)
 	if first.Run != "" {
 		w.ask(first)
@@ -239,10 +244,14 @@ func (w *watcher) write(m wsTold) error {
 	if err != nil {
 		w.over = true
 		w.end()
-		_ = w.conn.Close() // reading ends, too
+		w.hush()
 	}
 	return err
 }
+
+// hush ends reading, and so the connection: fasthttp closes it once watch
+// returns, and not before.
+func (w *watcher) hush() { _ = w.conn.SetReadDeadline(time.Now()) } // fails where it is closed already
 
 // close says why. The caller holds mu.
 func (w *watcher) close(code int, why string) {
@@ -262,7 +271,7 @@ func (w *watcher) ping() {
 				w.close(websocket.CloseGoingAway, "the server is stopping")
 			}
 			w.mu.Unlock()
-			_ = w.conn.Close() // ends reading
+			w.hush()
 			return
 		case <-beat.C:
 		}

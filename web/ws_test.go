@@ -104,7 +104,7 @@ func TestManyWatchersGetEveryEvent(t *testing.T) {
 
 // TestASlowReaderIsDroppedAndResumes lets a reader stall, hear of it, and come back.
 func TestASlowReaderIsDroppedAndResumes(t *testing.T) {
-	s := newSite(t, func(c *web.Config) { c.Stall = time.Second })
+	s := newSite(t, func(c *web.Config) { c.Stall = 2 * time.Second })
 	const events = 4000
 	c := s.watch("?run=live", true)
 	until(t, c, "run")
@@ -116,7 +116,7 @@ func TestASlowReaderIsDroppedAndResumes(t *testing.T) {
 		}
 		add(t, s.store, "live", int64(2000+i), batch...)
 	}
-	time.Sleep(1700 * time.Millisecond) // longer than Stall, shorter than it is given up
+	time.Sleep(2500 * time.Millisecond) // longer than Stall, shorter than it is given up
 	got, last := until(t, c, "dropped")
 	if len(got) == 0 || len(got) >= events || "live "+last.Data.Last["live"] != got[len(got)-1] {
 		t.Fatalf("%d events, dropped with %v after %v", len(got), last.Data.Last, got[max(0, len(got)-1):])
@@ -240,4 +240,29 @@ func TestWatchersEndWithTheirTokenAndTheServer(t *testing.T) {
 	ended(mine, websocket.ClosePolicyViolation)
 	s.stop()
 	ended(other, websocket.CloseGoingAway)
+}
+
+// TestAReaderThatTakesNothingIsClosed stalls for good.
+func TestAReaderThatTakesNothingIsClosed(t *testing.T) {
+	s := newSite(t, func(c *web.Config) { c.Stall = 100 * time.Millisecond })
+	c := s.watch("?run=live", true)
+	until(t, c, "run")
+	text := strings.Repeat("x", 4000)
+	for i := 0; i < 4000; i += 500 {
+		var batch []pipelines.Event
+		for range 500 {
+			batch = append(batch, pipelines.Event{Type: pipelines.EventMessage, Message: &pipelines.Message{Level: "info", Text: text}})
+		}
+		add(t, s.store, "live", int64(2000+i), batch...)
+	}
+	time.Sleep(2 * time.Second)
+	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	for {
+		if _, _, err := c.ReadMessage(); err != nil {
+			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+				t.Error("the connection stays open")
+			}
+			return
+		}
+	}
 }
