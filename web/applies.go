@@ -85,7 +85,7 @@ func (s *Server) checked(sub submit.Submission) (submit.Result, error) {
 	}
 	found, err := s.evaluate(submit.Validate, sub)
 	if err == nil {
-		err = invalidPipeline(found)
+		err = keepable(found, sub)
 	}
 	return found, err
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/trainwright/trainwright/pipelines"
@@ -59,6 +60,28 @@ func invalidPipeline(r submit.Result) error {
 	return p
 }
 
+// keepable refuses a pipeline that is invalid, or that came with values of
+// sensitive variables: they would stand in the clear in what is kept of it.
+func keepable(r submit.Result, sub submit.Submission) error {
+	if err := invalidPipeline(r); err != nil {
+		return err
+	}
+	if len(r.Sensitive) == 0 {
+		return nil
+	}
+	name := r.Sensitive[0]
+	p := problem(http.StatusUnprocessableEntity, pipelines.CodeInvalid, fmt.Sprintf("the variable %q is sensitive, and the server would keep the value that was sent. "+
+		"Leave it out, set it in the server's environment and read it with secret(\"NAME\"), which its operator allows with --allow-env NAME", name))
+	for _, name := range r.Sensitive {
+		at := "body.files"
+		if _, ok := sub.Variables[name]; ok {
+			at = "body.variables." + name
+		}
+		p.Errors = append(p.Errors, ProblemAt{Location: at, Message: fmt.Sprintf("a value of the sensitive variable %q", name)})
+	}
+	return p
+}
+
 type saveInput struct {
 	Body struct {
 		submit.Submission
@@ -85,7 +108,7 @@ func (s *Server) savePipeline(_ context.Context, in *saveInput) (*saveOutput, er
 	if err != nil {
 		return nil, err
 	}
-	if err := invalidPipeline(found); err != nil {
+	if err := keepable(found, in.Body.Submission); err != nil {
 		return nil, err
 	}
 	files, err := submit.Save(s.cfg.SaveRoot, in.Body.Directory, in.Body.Files, in.Body.Replaces)

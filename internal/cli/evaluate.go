@@ -57,7 +57,7 @@ func (a *app) evaluateSubmission(ctx context.Context, req submit.Request, limits
 	if pipe == nil {
 		return out
 	}
-	out.Result.Pipeline = pipe.Name
+	out.Result.Pipeline, out.Result.Sensitive = pipe.Name, submit.SentSensitive(pipe)
 	for _, s := range pipe.Steps {
 		out.Result.Steps = append(out.Result.Steps, string(s.Address))
 	}

@@ -24,9 +24,9 @@ func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ln.Close())
 }
 
-// cmdHTTPGet is `httpget STATUS URL FILE [METHOD [HEADER:VALUE...]]`: it asks
-// until the server listens, at most 20 s, wants that status and keeps the body.
-// POST sends {}.
+// cmdHTTPGet is `httpget STATUS URL FILE [METHOD [HEADER:VALUE...] [@BODY]]`: it
+// asks until the server listens, at most 20 s, wants that status and keeps the
+// answer. POST sends the file BODY, or {}.
 func cmdHTTPGet(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: httpget STATUS URL FILE [METHOD [HEADER:VALUE...]]")
@@ -37,11 +37,15 @@ func cmdHTTPGet(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) > 3 {
 		method = args[3]
 	}
+	payload := "{}"
+	if last, ok := strings.CutPrefix(args[len(args)-1], "@"); ok && len(args) > 4 {
+		payload, args = ts.ReadFile(last), args[:len(args)-1]
+	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		var body io.Reader
 		if method == http.MethodPost {
-			body = strings.NewReader("{}")
+			body = strings.NewReader(payload)
 		}
 		req, err := http.NewRequest(method, args[1], body)
 		ts.Check(err)

@@ -46,9 +46,12 @@ type Request struct {
 // Result is what evaluating found.
 type Result struct {
 	hclspec.Report
-	Pipeline string          `json:"pipeline,omitempty" doc:"its name"`
-	Steps    []string        `json:"steps,omitempty" doc:"addresses of its steps"`
-	Plan     json.RawMessage `json:"plan,omitempty" doc:"what apply would do, as runner plan --json shows it; not there when there are errors that stop planning"`
+	Pipeline string   `json:"pipeline,omitempty" doc:"its name"`
+	Steps    []string `json:"steps,omitempty" doc:"addresses of its steps"`
+	// Sensitive are names of sensitive variables whose values were sent: what
+	// is kept must not have them.
+	Sensitive []string        `json:"sensitive,omitempty" doc:"sensitive variables whose values were sent, which is refused where the pipeline would be kept"`
+	Plan      json.RawMessage `json:"plan,omitempty" doc:"what apply would do, as runner plan --json shows it; not there when there are errors that stop planning"`
 }
 
 // Answer is what the child writes to its standard output, as JSON.

@@ -78,6 +78,19 @@ func (s Submission) vars() ([]string, error) {
 	return out, nil
 }
 
+// SentSensitive names the sensitive variables of a submitted pipeline whose
+// values came with it, in its variables or in a file of values. Defaults are
+// part of the pipeline's text, and values of the server's environment were not sent.
+func SentSensitive(p *pipelines.Pipeline) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(p.Variables)) {
+		if v := p.Variables[name]; v.Sensitive && (v.Source == "--var" || v.Source == "file") {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // literal writes a JSON value as --var takes it: text as it is, the rest as an
 // HCL expression that calls and refers to nothing.
 func literal(v any) (string, error) {
