@@ -52,6 +52,7 @@ var rules = map[string]web.Access{
 	"POST /api/v1/training/jobs/{id}/start":    web.Write,
 	"POST /api/v1/training/jobs/{id}/resume":   web.Write,
 	"POST /api/v1/internal/training/callback":  web.Write,
+	"POST /api/v1/trainjobs/{id}/status":       web.Write,
 	"POST /api/v1/store/{method}":              web.Write,
 	"POST /api/v1/training/jobs/{id}/stop":     web.Write,
 	"POST /api/v1/pipelines/validate":          web.Ask,

@@ -103,7 +103,7 @@ func (s *Server) authorize(c *fiber.Ctx, r Route) (Token, error) {
 func (s *Server) mayUse(c *fiber.Ctx, r Route, t Token) error {
 	forbid := func(detail string) error { return problem(http.StatusForbidden, codeForbidden, detail) }
 	if t.Scope == ScopeReport {
-		if r.Path != callbackPath {
+		if r.Path != callbackPath && r.Path != trainJobPath {
 			return forbid("this token may send events of one run only")
 		}
 		c.Locals(reportedRun, t.RunID)

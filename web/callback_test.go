@@ -162,3 +162,30 @@ func TestNoticesCarryEvents(t *testing.T) {
 		t.Errorf("a cursor that is none: %d", res.StatusCode)
 	}
 }
+
+// A stock trainer's status becomes progress and metrics, once.
+func TestTrainerStatus(t *testing.T) {
+	s := newSite(t, nil)
+	const path = "/api/v1/trainjobs/live/status"
+	status := `{"trainerStatus":{"progressPercentage":45,"estimatedRemainingSeconds":790,"lastUpdatedTime":"2026-01-23T10:30:45Z",
+		"metrics":[{"name":"loss","value":"0.25"},{"name":"epoch","value":2},{"name":"step","value":"900"}]}}`
+	for i, want := range []string{`"new":2`, `"new":0`} {
+		res, text := s.request("POST", path, writeToken, status)
+		if res.StatusCode != 200 || !strings.Contains(string(text), want) {
+			t.Errorf("time %d: %d %s, want %s", i, res.StatusCode, text, want)
+		}
+	}
+	if _, text := s.request("GET", "/api/v1/runs/live/metrics", "", ""); !strings.Contains(string(text), `"global_step":900`) || !strings.Contains(string(text), `0.25`) {
+		t.Errorf("metrics: %s", text)
+	}
+	for body, want := range map[string]string{
+		`{"trainerStatus":{"progressPercentage":45}}`:                                                             "lastUpdatedTime",
+		`{"trainerStatus":{"lastUpdatedTime":"2026-01-23T10:30:45Z"}}`:                                            "neither",
+		`{"trainerStatus":{"lastUpdatedTime":"2026-01-23T10:30:45Z","metrics":[{"name":"loss","value":"good"}]}}`: "",
+		`[]`: "no trainerStatus",
+	} {
+		if res, text := s.request("POST", path, writeToken, body); res.StatusCode/100 != 4 || !strings.Contains(string(text), want) {
+			t.Errorf("%s: %d %s, want %q", body, res.StatusCode, text, want)
+		}
+	}
+}

@@ -30,6 +30,7 @@ func (s *Server) registerQueue(get, post func(path string, access Access, tag, s
 	handle(s, job(post("/api/v1/training/jobs/{id}/start", Write, "jobs", "Queue a training that was filed"), "202", "It is queued"), s.startJob)
 	handle(s, job(post("/api/v1/training/jobs/{id}/resume", Write, "jobs", "Go on with a training that was stopped or failed"), "202", "It is queued"), s.resumeJob)
 
+	plain(s, post(trainJobPath, Write, "jobs", "A Kubeflow trainer's status, each once"), s.trainJobRoute())
 	plain(s, post(callbackPath, Write, "jobs", "Events of a run, each once"), s.callbackRoute())
 	plain(s, post("/api/v1/store/{method}", Write, "store", "The state of another machine, kept here"), s.storeRoute())
 }

@@ -62,12 +62,12 @@ func testMissingProgram(t *testing.T, h Harness) {
 }
 
 func testEnvironment(t *testing.T, h Harness) {
-	job := newJob(t, h, "env:FROM_COMMAND", "env:FROM_STEP", "env:FROM_SECRET", "env:RUNNER_TOKEN", "done")
+	job := newJob(t, h, "env:FROM_COMMAND", "env:FROM_STEP", "env:FROM_SECRET", "env:RUNNER_TOKEN", "env:DATABASE_URL", "done")
 	job.Command.Env = map[string]string{"FROM_COMMAND": "a b", "FROM_STEP": "overridden"}
 	job.Env = map[string]string{"FROM_STEP": "ü=$HOME\n\"'"}
 	job.Secrets = map[string]pipelines.Secret{"FROM_SECRET": pipelines.NewSecret("")}
 	c, _ := h.run(t, job)
-	want := []string{"FROM_COMMAND=a b", "FROM_STEP=ü=$HOME\n\"'", "FROM_SECRET=", "RUNNER_TOKEN="}
+	want := []string{"FROM_COMMAND=a b", "FROM_STEP=ü=$HOME\n\"'", "FROM_SECRET=", "RUNNER_TOKEN=", "DATABASE_URL="}
 	if got := c.texts(); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

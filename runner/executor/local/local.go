@@ -28,7 +28,7 @@ type Executor struct {
 	// Poll is how often spool and lock are looked at; 0 = 50 ms.
 	Poll time.Duration
 	// Environ is what steps inherit; nil = this process's environment. The
-	// runner's own secrets (RUNNER_TOKEN, RUNNER_VAR_…) are never passed on.
+	// runner's own secrets (tokens, the store's address, RUNNER_VAR_…) are never passed on.
 	Environ []string
 }
 

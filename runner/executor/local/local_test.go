@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 
 func TestExecutor(t *testing.T) {
 	t.Setenv("RUNNER_TOKEN", "not for steps")
+	t.Setenv("DATABASE_URL", "not for steps either")
 	executortest.Run(t, executortest.Harness{
 		New:     func(*testing.T) runner.Executor { return &local.Executor{Poll: 10 * time.Millisecond} },
 		Program: []string{executable(t)}, Follower: []string{executable(t), "follow"},

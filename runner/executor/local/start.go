@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -94,6 +95,9 @@ func (e *Executor) start(job runner.Job, lock *spool.Lock) (<-chan struct{}, err
 	return ended, err
 }
 
+// ownSecrets are the runner's own: tokens, and addresses that may hold a password.
+var ownSecrets = []string{"RUNNER_TOKEN", "RUNNER_ADMIN_TOKEN", "RUNNER_READ_TOKEN", "RUNNER_STORE", "DATABASE_URL"}
+
 // environ is the step's environment: what the runner inherited, then the
 // command's, the step's own and its secrets. Of two equal names the last counts.
 func (e *Executor) environ(job runner.Job) []string {
@@ -103,7 +107,7 @@ func (e *Executor) environ(job runner.Job) []string {
 	}
 	var out []string
 	for _, kv := range env {
-		if !strings.HasPrefix(kv, "RUNNER_VAR_") && !strings.HasPrefix(kv, "RUNNER_TOKEN=") {
+		if name, _, _ := strings.Cut(kv, "="); !strings.HasPrefix(name, "RUNNER_VAR_") && !slices.Contains(ownSecrets, name) {
 			out = append(out, kv)
 		}
 	}
