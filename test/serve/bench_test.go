@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -16,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fasthttp/websocket"
 
 	"github.com/trainwright/trainwright/internal/pgtest"
 	"github.com/trainwright/trainwright/pipelines"
@@ -56,7 +59,7 @@ func measure(t *testing.T, store string) {
 		t.Fatal(err)
 	}
 	const posters = 4
-	for i := range posters + 1 {
+	for i := range posters + 2 { // two that are watched
 		if _, err := remote.CreateRun(ctx, pipelines.Run{ID: fmt.Sprint("r", i), Pipeline: fmt.Sprint("p", i), Address: "train.t", Status: pipelines.StatusRunning,
 			Kind: pipelines.KindTrain, Created: time.Now(), Started: time.Now()}); err != nil {
 			t.Fatal(err)
@@ -74,7 +77,8 @@ func measure(t *testing.T, store string) {
 	if p99 > wantP99 {
 		t.Errorf("p99 of status is %s, want at most %s", p99, wantP99)
 	}
-	watch(t, s, *watchers, 20*time.Second)
+	watch(t, s, "server-sent events", 4, *watchers, 20*time.Second, events)
+	watch(t, s, "WebSockets", 5, *watchers, 20*time.Second, sockets)
 	grow(t, s, *soak)
 }
 
@@ -171,58 +175,47 @@ func get(t *testing.T, s *site, path string) ([]byte, bool) {
 	return text, err == nil
 }
 
-// watch lets many follow one run at 20 events a second: each gets every event.
-func watch(t *testing.T, s *site, n int, d time.Duration) {
+// stream opens one reader of a run and hands each event's id on until seen
+// returns false. opened is called once, when the server has answered.
+type stream func(ctx context.Context, s *site, run int, opened func(), seen func(id string) bool) error
+
+// watch lets many follow a run that nobody posted to yet, at 20 events a
+// second: each gets every event.
+func watch(t *testing.T, s *site, what string, run, n int, d time.Duration, open stream) {
 	t.Helper()
-	const run = 4 // nobody posted to it yet
 	ctx, cancel := context.WithTimeout(context.Background(), d+time.Minute)
 	defer cancel()
 	total := int64(d.Seconds() * 20)
-	var open sync.WaitGroup
-	var all sync.WaitGroup
+	var opening, all sync.WaitGroup
 	var whole, behind atomic.Int64
 	var wrong atomic.Value
-	transport := &http.Transport{MaxIdleConnsPerHost: n}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
-	open.Add(n)
+	opening.Add(n)
 	for range n {
 		all.Go(func() {
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/api/v1/runs/r%d/events", s.addr, run), nil)
-			if err != nil {
-				t.Error(err)
-			}
-			res, err := client.Do(req)
-			open.Done()
-			if err != nil {
-				t.Errorf("watch: %v", err)
-				return
-			}
-			defer res.Body.Close()
-			lines := bufio.NewScanner(res.Body)
-			lines.Buffer(make([]byte, 4096), 1<<20)
 			next := int64(1)
-			for next <= total && lines.Scan() {
-				id, ok := strings.CutPrefix(lines.Text(), "id: 1-")
-				if !ok {
-					continue
-				}
-				seq, err := strconv.ParseInt(id, 10, 64)
+			opened := sync.OnceFunc(opening.Done)
+			defer opened()
+			err := open(ctx, s, run, opened, func(id string) bool {
+				seq, err := strconv.ParseInt(strings.TrimPrefix(id, "1-"), 10, 64)
 				if err != nil || seq != next {
 					wrong.CompareAndSwap(nil, fmt.Sprintf("event %s came where %d was due", id, next))
-					return
+					return false
 				}
 				if nextSeq[run].Load() > seq+60 {
 					behind.Add(1)
 				}
 				next++
+				return next <= total
+			})
+			if err != nil {
+				wrong.CompareAndSwap(nil, fmt.Sprintf("after event %d: %v", next-1, err))
 			}
 			if next > total {
 				whole.Add(1)
 			}
 		})
 	}
-	open.Wait()
+	opening.Wait()
 	begun := time.Now()
 	for i := range total {
 		time.Sleep(time.Until(begun.Add(time.Duration(i) * 50 * time.Millisecond)))
@@ -232,10 +225,65 @@ func watch(t *testing.T, s *site, n int, d time.Duration) {
 	}
 	sent := time.Since(begun)
 	all.Wait()
-	t.Logf("watchers: %d of %d got all %d events (%.1f/s for %s), the last %s after the last was sent; %d reads were more than 3 s behind", whole.Load(), n, total,
+	t.Logf("watchers by %s: %d of %d got all %d events (%.1f/s for %s), the last %s after the last was sent; %d reads were more than 3 s behind", what, whole.Load(), n, total,
 		float64(total)/sent.Seconds(), sent.Round(time.Second), (time.Since(begun) - sent).Round(10*time.Millisecond), behind.Load())
 	if whole.Load() != int64(n) {
-		t.Errorf("%d of %d watchers got every event; %v", whole.Load(), n, wrong.Load())
+		t.Errorf("%s: %d of %d watchers got every event; %v", what, whole.Load(), n, wrong.Load())
+	}
+}
+
+var watchClient = &http.Client{Transport: &http.Transport{}}
+
+// events reads server-sent events.
+func events(ctx context.Context, s *site, run int, opened func(), seen func(string) bool) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/api/v1/runs/r%d/events", s.addr, run), nil)
+	if err != nil {
+		return err
+	}
+	res, err := watchClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	opened()
+	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(make([]byte, 4096), 1<<20)
+	for lines.Scan() {
+		if id, ok := strings.CutPrefix(lines.Text(), "id: "); ok && !seen(id) {
+			return nil
+		}
+	}
+	return lines.Err()
+}
+
+// sockets reads a WebSocket.
+func sockets(ctx context.Context, s *site, run int, opened func(), seen func(string) bool) error {
+	dialer := websocket.Dialer{HandshakeTimeout: 30 * time.Second}
+	c, res, err := dialer.DialContext(ctx, fmt.Sprintf("ws://%s/api/v1/ws?run=r%d", s.addr, run), nil)
+	if err != nil {
+		if res != nil {
+			return fmt.Errorf("%w (%s)", err, res.Status)
+		}
+		return err
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
+	opened()
+	for {
+		var m struct {
+			ID    string `json:"id"`
+			Event string `json:"event"`
+		}
+		if err := c.ReadJSON(&m); err != nil {
+			return err
+		}
+		if m.Event == "dropped" {
+			return errors.New("dropped as slow")
+		}
+		if m.ID != "" && !seen(m.ID) {
+			return nil
+		}
 	}
 }
 
