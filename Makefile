@@ -72,6 +72,13 @@ bench: ort ## images/s and memory against PyTorch, interleaved
 bench-accuracy: ort ## validation accuracy against PyTorch on a small real dataset
 	bash bench/accuracy.sh
 
+test-ui: build ort ui test/page/node_modules/.package-lock.json ## the built files match their sources; the page in headless Chromium
+	@test -z "$$(git status --porcelain web/ui/dist)" || { git status --short web/ui/dist; echo "web/ui/dist is not what web/ui builds: make ui, and commit it"; exit 1; }
+	npm --prefix test/page test
+
+test/page/node_modules/.package-lock.json: test/page/package.json test/page/package-lock.json
+	npm --prefix test/page ci
+
 ui: web/ui/node_modules/.package-lock.json ## the page's built files, which are committed
 	npm --prefix web/ui run build
 

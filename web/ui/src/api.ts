@@ -1,5 +1,3 @@
-import { getToken } from "./auth";
-
 // The server's answers, as docs/api.md and /openapi.json describe them.
 
 /** JSON has no NaN and no infinities: they come as strings. */
@@ -217,7 +215,6 @@ export class Problem extends Error {
 async function ask<T>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<T> {
   const init: RequestInit = { method, credentials: "same-origin", headers: { Accept: "application/json" } };
   if (signal) init.signal = signal;
-  if (getToken()) init.headers = { ...init.headers, Authorization: `Bearer ${getToken()}` };
   if (body !== undefined) {
     init.headers = { ...init.headers, "Content-Type": "application/json" };
     init.body = JSON.stringify(body);

@@ -1,34 +1,43 @@
 import { useEffect, useState } from "preact/hooks";
+import { get, post } from "./api";
 
-// A pasted token is kept for the tab only.
-const key = "trainwright-token";
-const changed = new EventTarget();
-let token = "";
-try {
-  token = sessionStorage.getItem(key) ?? "";
-} catch {
-  // storage may be forbidden; the token then lasts until the page is left
+/** Session is who the server takes this browser for. The cookie that says so is out of the page's reach. */
+export interface Session {
+  id?: string;
+  role?: string;
+  expires?: string;
 }
 
-export const getToken = (): string => token;
+const changed = new EventTarget();
+let session: Session = {};
 
-export function setToken(t: string): void {
-  token = t.trim();
+export async function refresh(): Promise<void> {
   try {
-    if (token) sessionStorage.setItem(key, token);
-    else sessionStorage.removeItem(key);
+    session = await get<Session>("/api/v1/login");
   } catch {
-    // see above
+    session = {}; // not signed in, where reading needs it
   }
   changed.dispatchEvent(new Event("change"));
 }
 
-export function useToken(): string {
-  const [t, set] = useState(token);
+export async function signIn(token: string): Promise<void> {
+  session = await post<Session>("/api/v1/login", { token });
+  changed.dispatchEvent(new Event("change"));
+}
+
+export async function signOut(): Promise<void> {
+  await post("/api/v1/logout", {});
+  await refresh();
+}
+
+/** useSession is who is signed in; its id changes when somebody else is. */
+export function useSession(): Session {
+  const [s, set] = useState(session);
   useEffect(() => {
-    const update = () => set(token);
+    const update = () => set(session);
+    update();
     changed.addEventListener("change", update);
     return () => changed.removeEventListener("change", update);
   }, []);
-  return t;
+  return s;
 }

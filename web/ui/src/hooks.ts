@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { get, Problem } from "./api";
+import { useSession } from "./auth";
 
 /** needLogin is sent when the server asks for a token. */
 export const needLogin = new EventTarget();
@@ -18,6 +19,7 @@ export interface Loaded<T> {
 export function useGet<T>(path: string | null, pollMs = 0): Loaded<T> {
   const [got, setGot] = useState<{ path: string | null; data?: T; error?: Problem }>({ path: null });
   const [turn, setTurn] = useState(0);
+  const session = useSession();
   const poll = useRef(pollMs);
   poll.current = pollMs;
   useEffect(() => {
@@ -45,7 +47,7 @@ export function useGet<T>(path: string | null, pollMs = 0): Loaded<T> {
       end.abort();
       clearTimeout(timer);
     };
-  }, [path, turn, pollMs > 0]);
+  }, [path, turn, pollMs > 0, session.id]);
   const reload = useCallback(() => setTurn((n) => n + 1), []);
   const mine = got.path === path;
   return { data: mine ? got.data : undefined, error: mine ? got.error : undefined, reload };

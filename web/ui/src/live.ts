@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get, type MetricsEvent, type Progress, type RunDetail, runPath, type Series, type StepEvent, type Validation } from "./api";
+import { get, Problem, type MetricsEvent, type Progress, type RunDetail, runPath, type Series, type StepEvent, type Validation } from "./api";
 import { addPoints } from "./curves";
+import { needLogin } from "./hooks";
 
 /** Watched is a run as it is now. */
 export interface Watched {
@@ -83,6 +84,7 @@ export function useRun(id: string): Watched {
       },
       (e: unknown) => {
         if (end.signal.aborted) return;
+        if (e instanceof Problem && e.status === 401) needLogin.dispatchEvent(new Event("login"));
         setGone(e instanceof Error ? e.message : String(e));
         retry = window.setTimeout(() => setTurn((n) => n + 1), 3000);
       },

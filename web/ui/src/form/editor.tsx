@@ -10,7 +10,8 @@ import type { Diagnostic, Field } from "../api";
 import { completer, hcl } from "./language";
 
 export interface EditorProps {
-  text: string;
+  text: string; // shown unless byHand
+  byHand: boolean; // the user changed it: the editor holds the truth
   edit: (text: string) => void;
   diagnostics: Diagnostic[];
   fields: Field[];
@@ -19,12 +20,12 @@ export interface EditorProps {
 }
 
 const colors = HighlightStyle.define([
-  { tag: tags.keyword, color: "var(--c4)", fontWeight: "600" },
-  { tag: tags.propertyName, color: "var(--c1)" },
+  { tag: tags.keyword, color: "var(--key)", fontWeight: "600" },
+  { tag: tags.propertyName, color: "var(--link)" },
   { tag: tags.string, color: "var(--good)" },
-  { tag: [tags.number, tags.bool], color: "var(--c2)" },
+  { tag: [tags.number, tags.bool], color: "var(--bad)" },
   { tag: tags.comment, color: "var(--muted)", fontStyle: "italic" },
-  { tag: tags.function(tags.variableName), color: "var(--c5)" },
+  { tag: tags.function(tags.variableName), color: "var(--warn)" },
 ]);
 
 const look = EditorView.theme({
@@ -98,8 +99,8 @@ export default function Editor(props: EditorProps) {
 
   useEffect(() => {
     const v = view.current;
-    if (v && v.state.doc.toString() !== props.text) v.dispatch({ changes: { from: 0, to: v.state.doc.length, insert: props.text } });
-  }, [props.text]);
+    if (v && !props.byHand && v.state.doc.toString() !== props.text) v.dispatch({ changes: { from: 0, to: v.state.doc.length, insert: props.text } });
+  }, [props.text, props.byHand]);
 
   useEffect(() => {
     const v = view.current;

@@ -3,6 +3,7 @@ import { runPath } from "../api";
 import { value } from "../format";
 import { useGet } from "../hooks";
 import { href } from "../router";
+import { Scroll } from "./scroll";
 
 /** same compares config values; 5 and 5.0 are one. */
 export const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
@@ -60,7 +61,7 @@ export function Config({ run }: { run: RunDetail }) {
         ) : (
           <p class="muted">The adapter has not reported yet what it built.</p>
         )}
-        <div class="scroll">
+        <Scroll label="Config">
           <table class="list">
             <thead>
               <tr><th>Field</th><th>Asked for</th><th>Applied</th><th>Note</th></tr>
@@ -76,7 +77,7 @@ export function Config({ run }: { run: RunDetail }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       </section>
       {applied?.environment && (
         <section>
@@ -124,7 +125,7 @@ function Difference({ before, after }: { before: Record<string, unknown>; after:
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort().filter((n) => !same(before[n], after[n]));
   if (names.length === 0) return <p class="muted">Nothing that decides its numbers.</p>;
   return (
-    <div class="scroll">
+    <Scroll label="Config">
       <table class="list">
         <thead>
           <tr><th>Field</th><th>Before</th><th>Now</th></tr>
@@ -139,6 +140,6 @@ function Difference({ before, after }: { before: Record<string, unknown>; after:
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

@@ -2,6 +2,7 @@ import { type Artifact, type Checkpoint, runPath, type RunDetail } from "../api"
 import { bytes, short, took, when } from "../format";
 import { useGet } from "../hooks";
 import { Badge, Failure } from "./common";
+import { Scroll } from "./scroll";
 
 /** Files lists checkpoints, artifacts and attempts. */
 export function Files({ run, news }: { run: RunDetail; news: number }) {
@@ -14,7 +15,7 @@ export function Files({ run, news }: { run: RunDetail; news: number }) {
         <Failure error={made.error} />
         {made.data?.artifacts.length === 0 && <p class="muted">None yet: they are made at the end.</p>}
         {made.data && made.data.artifacts.length > 0 && (
-          <div class="scroll">
+          <Scroll label="Files">
             <table class="list">
               <thead>
                 <tr><th>File</th><th class="n">Size</th><th>SHA-256</th></tr>
@@ -29,7 +30,7 @@ export function Files({ run, news }: { run: RunDetail; news: number }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scroll>
         )}
       </section>
       <section>
@@ -39,7 +40,7 @@ export function Files({ run, news }: { run: RunDetail; news: number }) {
         {saved.data && saved.data.checkpoints.length > 0 && (
           <>
             <p class="muted">As they were announced; older ones may have been removed since, as the checkpoint block says.</p>
-            <div class="scroll">
+            <Scroll label="Files">
               <table class="list">
                 <thead>
                   <tr><th>Name</th><th class="n">Epoch</th><th class="n">Step</th><th>Metrics</th><th class="n">Size</th><th>SHA-256</th></tr>
@@ -57,13 +58,13 @@ export function Files({ run, news }: { run: RunDetail; news: number }) {
                   ))}
                 </tbody>
               </table>
-            </div>
+            </Scroll>
           </>
         )}
       </section>
       <section>
         <h2>Attempts</h2>
-        <div class="scroll">
+        <Scroll label="Files">
           <table class="list">
             <thead>
               <tr><th class="n">No.</th><th>Status</th><th>Started</th><th>Took</th><th class="n">Exit</th><th>Why it ended</th></tr>
@@ -81,7 +82,7 @@ export function Files({ run, news }: { run: RunDetail; news: number }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       </section>
     </>
   );

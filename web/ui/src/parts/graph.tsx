@@ -1,6 +1,7 @@
 import { useMemo, useState } from "preact/hooks";
 import type { Plan } from "../api";
 import { value } from "../format";
+import { Scroll } from "./scroll";
 
 interface Node {
   id: string;
@@ -25,7 +26,7 @@ export function PlanView({ plan }: { plan: Plan }) {
     <>
       <p>{plan.changes ? `${plan.steps.filter((s) => s.action !== "reuse").length} of ${plan.steps.length} steps have something to do.` : "Nothing to do: every result is there already."}</p>
       <Graph nodes={nodes} chosen={at} choose={setAt} />
-      <div class="scroll">
+      <Scroll label="Plan">
         <table class="list">
           <thead>
             <tr><th>Step</th><th>Action</th><th>Why</th></tr>
@@ -40,9 +41,9 @@ export function PlanView({ plan }: { plan: Plan }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
       {step?.changes && step.changes.length > 0 && (
-        <div class="scroll">
+        <Scroll label="Plan">
           <h3>What changed of {step.address}</h3>
           <table class="list">
             <thead>
@@ -59,7 +60,7 @@ export function PlanView({ plan }: { plan: Plan }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
     </>
   );
@@ -94,7 +95,7 @@ export function Graph({ nodes, chosen, choose }: { nodes: Node[]; chosen: string
   }, [nodes]);
   if (nodes.length === 0) return null;
   return (
-    <div class="scroll">
+    <Scroll label="Plan">
       <svg class="graph" width={placed.width} height={placed.height} viewBox={`0 0 ${placed.width} ${placed.height}`} role="group" aria-label="Steps and what they wait for">
         {nodes.flatMap((n) =>
           n.needs.flatMap((need) => {
@@ -118,6 +119,6 @@ export function Graph({ nodes, chosen, choose }: { nodes: Node[]; chosen: string
           );
         })}
       </svg>
-    </div>
+    </Scroll>
   );
 }

@@ -1,15 +1,15 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get } from "../api";
-import { setToken, useToken } from "../auth";
+import { refresh, signIn, signOut, useSession } from "../auth";
 import { needLogin } from "../hooks";
 
 /** Login asks for a token when the server does, or when the user wants to. */
 export function Login() {
-  const token = useToken();
+  const session = useSession();
   const dialog = useRef<HTMLDialogElement>(null);
   const [typed, setTyped] = useState("");
   const [error, setError] = useState("");
   useEffect(() => {
+    void refresh();
     const show = () => {
       if (!dialog.current?.open) dialog.current?.showModal();
     };
@@ -17,21 +17,19 @@ export function Login() {
     return () => needLogin.removeEventListener("login", show);
   }, []);
   const enter = async () => {
-    setToken(typed);
     try {
-      await get("/api/v1/status");
+      await signIn(typed.trim());
       setError("");
       setTyped("");
       dialog.current?.close();
     } catch (e) {
-      setToken("");
       setError(e instanceof Error ? e.message : String(e));
     }
   };
   return (
     <>
-      {token ? (
-        <button type="button" onClick={() => setToken("")}>Sign out</button>
+      {session.role ? (
+        <button type="button" title={`signed in as ${session.role}`} onClick={() => void signOut()}>Sign out</button>
       ) : (
         <button type="button" onClick={() => dialog.current?.showModal()}>Sign in</button>
       )}
@@ -39,7 +37,7 @@ export function Login() {
         <form method="dialog" onSubmit={(e) => { e.preventDefault(); void enter(); }}>
           <h2 id="login-title">Sign in</h2>
           <p>
-            Changing or checking something needs a token: the one that <code>runner serve</code> showed at its first start, or that of <code>RUNNER_TOKEN</code>.
+            Checking and changing something needs it. Open the one-time address that <code>runner serve</code> prints when it starts, or give a token here.
           </p>
           <label class="stack">
             Token

@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { color, onTheme } from "../theme";
+import { Scroll } from "./scroll";
 
 /** Matrix draws a confusion matrix of any size; the pointer and arrow keys read its cells. */
 export function Matrix({ classes, matrix }: { classes: string[]; matrix: number[][] }) {
@@ -122,9 +123,9 @@ export function Matrix({ classes, matrix }: { classes: string[]; matrix: number[
   return (
     <div class="grid2 matrix">
       <div ref={box}>
-        <div class="scroll">
+        <Scroll label="Confusion matrix">
           <canvas ref={canvas} tabIndex={0} role="img" aria-label={`Confusion matrix of ${n} classes. Arrow keys read its cells.`} onPointerMove={find} onPointerDown={find} onPointerLeave={() => setAt(null)} onKeyDown={walk} />
-        </div>
+        </Scroll>
         <p class="muted readout" aria-live="polite">{said}</p>
       </div>
       <div>

@@ -1,5 +1,6 @@
 import { useMemo, useState } from "preact/hooks";
 import { short, value, words } from "../format";
+import { Scroll } from "./scroll";
 
 export interface Item {
   label: string;
@@ -24,7 +25,7 @@ export function Parallel({ items }: { items: Item[] }) {
   const x = (i: number) => 80 + i * gap;
   const y = (share: number) => 40 + (1 - share) * (height - 70);
   return (
-    <div class="scroll">
+    <Scroll label="Parallel coordinates">
       <svg class="parallel" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label="Parallel coordinates">
         {axes.map((a, i) => (
           <g key={a.name}>
@@ -60,7 +61,7 @@ export function Parallel({ items }: { items: Item[] }) {
       <p class="muted readout" aria-live="polite">
         {strong === null ? "Point at a line, or walk with Tab." : `${items[strong]?.label}: ${axes.map((a) => `${words(a.name)} ${text(items[strong]?.values[a.name])}`).join(", ")}`}
       </p>
-    </div>
+    </Scroll>
   );
 }
 

@@ -2,6 +2,7 @@ import { useMemo, useState } from "preact/hooks";
 import { type Num, runPath, type Sample, type Validation } from "../api";
 import { num, percent, short, words } from "../format";
 import { Matrix } from "./matrix";
+import { Scroll } from "./scroll";
 
 /** Results shows one pass over held-out data: numbers, confusion, classes, samples. */
 export function Results({ run, validations, best }: { run: string; validations: Validation[]; best: number | undefined }) {
@@ -76,7 +77,7 @@ function PerClass({ table }: { table: Record<string, Record<string, Num>> }) {
     </th>
   );
   return (
-    <div class="scroll tall">
+    <Scroll label="Classes" tall>
       <table class="list perclass">
         <thead>
           <tr>
@@ -97,7 +98,7 @@ function PerClass({ table }: { table: Record<string, Record<string, Num>> }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 

@@ -9,6 +9,7 @@ import { same } from "../parts/config";
 import { Parallel } from "../parts/parallel";
 import { href, type Route } from "../router";
 import { dashes, palette } from "../theme";
+import { Scroll } from "../parts/scroll";
 
 interface Compared {
   run: RunDetail;
@@ -164,7 +165,7 @@ function Configs({ list, all }: { list: Compared[]; all: boolean }) {
   const shown = all ? names : differing;
   const outcomes = [...new Set(list.flatMap((c) => Object.keys(c.run.metrics ?? {})))].sort();
   return (
-    <div class="scroll">
+    <Scroll label="Configs">
       {shown.length === 0 && <p class="muted">Nothing differs in what was asked for.</p>}
       <table class="list">
         <thead>
@@ -194,6 +195,6 @@ function Configs({ list, all }: { list: Compared[]; all: boolean }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

@@ -4,6 +4,7 @@ import { value, words } from "../format";
 import { useGet, useTitle } from "../hooks";
 import { Failure, Loading } from "../parts/common";
 import { go, href, type Route } from "../router";
+import { Scroll } from "../parts/scroll";
 
 /** Models lists what can be trained, and what each adapter can be told. */
 export function Models({ route }: { route: Route }) {
@@ -53,7 +54,7 @@ export function Models({ route }: { route: Route }) {
       <Failure error={list.error} />
       {!list.data && !list.error && <Loading />}
       {list.data && (
-        <div class="scroll">
+        <Scroll label="Table">
           <table class="list">
             <thead>
               <tr><th>Model</th><th>Adapter</th><th>Task</th><th class="n">Parameters</th><th class="n">Image size</th><th>Pretrained</th><th>License</th><th>What it is</th></tr>
@@ -75,7 +76,7 @@ export function Models({ route }: { route: Route }) {
           </table>
           {models.length === 0 && <p class="muted">No model matches.</p>}
           {models.length > shown && <button type="button" onClick={() => setShown(shown + 500)}>{models.length - shown} more</button>}
-        </div>
+        </Scroll>
       )}
       {one !== "" && <Schema adapter={one} task={task} />}
     </>
@@ -95,7 +96,7 @@ function Schema({ adapter, task }: { adapter: string; task: string }) {
       {groups.map(([group, fields]) => (
         <details key={group} open={groups.length < 3}>
           <summary>{group} <span class="muted">{fields.length}</span></summary>
-          <div class="scroll">
+          <Scroll label="Table">
             <table class="list">
               <thead>
                 <tr>
@@ -120,7 +121,7 @@ function Schema({ adapter, task }: { adapter: string; task: string }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scroll>
         </details>
       ))}
     </section>

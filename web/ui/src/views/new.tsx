@@ -1,7 +1,7 @@
 import { lazy, Suspense } from "preact/compat";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type ConfigSchema, type Diagnostic, type Evaluation, type Field, type Form, type FormDiagnostic, type Model, type Plan, post, Problem, type Rendering } from "../api";
-import { useToken } from "../auth";
+import { useSession } from "../auth";
 import { active, effective, read, type Written, wrong } from "../form/schema";
 import { value, words } from "../format";
 import { needLogin, useGet, useTitle } from "../hooks";
@@ -41,7 +41,7 @@ function nested(written: Written): Record<string, unknown> {
 /** New draws a form from an adapter's schema, and shows the HCL that it stands for. */
 export function New({ route }: { route: Route }) {
   useTitle("New pipeline");
-  const token = useToken();
+  const session = useSession();
   const list = useGet<{ models: Model[] }>("/api/v1/models/list");
   const doc = useGet<{ paths: Record<string, unknown> }>("/openapi.json");
   const can = (path: string) => doc.data?.paths[path] !== undefined;
@@ -106,7 +106,7 @@ export function New({ route }: { route: Route }) {
       end.abort();
       clearTimeout(timer);
     };
-  }, [asked, edited, token, model !== undefined, schema.data !== undefined]);
+  }, [asked, edited, session.id, model !== undefined, schema.data !== undefined]);
 
   const text = edited ?? rendering?.hcl ?? "";
   const diagnostics: Diagnostic[] = (edited === null ? rendering?.diagnostics : checked?.diagnostics) ?? [];
@@ -248,7 +248,7 @@ export function New({ route }: { route: Route }) {
           </div>
           {error && <p class="warning" role="alert">{error}</p>}
           <Suspense fallback={<Loading />}>
-            <Editor text={text} edit={setEdited} diagnostics={diagnostics} fields={fields} presets={presets} models={own.map((m) => m.model_name)} />
+            <Editor text={text} byHand={edited !== null} edit={setEdited} diagnostics={diagnostics} fields={fields} presets={presets} models={own.map((m) => m.model_name)} />
           </Suspense>
           {diagnostics.length > 0 && (
             <ul class="diagnostics" aria-label="Diagnostics">

@@ -4,6 +4,7 @@ import { ago, took, when } from "../format";
 import { useGet, useTitle } from "../hooks";
 import { Badge, Bar, best, eta, Failure, Loading } from "../parts/common";
 import { go, href, type Route } from "../router";
+import { Scroll } from "../parts/scroll";
 
 const statuses = ["running", "pending", "completed", "failed", "cancelled", "skipped"];
 const asked = ["pipeline", "address", "status", "branch", "commit", "apply"] as const;
@@ -114,7 +115,7 @@ export function Runs({ route }: { route: Route }) {
             </a>
             <span class="muted">{chosen.size < 2 ? "tick two or more runs" : ""}</span>
           </div>
-          <div class="scroll">
+          <Scroll label="Runs">
             <table class="list runs">
               <thead>
                 <tr>
@@ -136,7 +137,7 @@ export function Runs({ route }: { route: Route }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scroll>
         </>
       )}
       {(offset > 0 || list.data?.next_offset !== undefined) && (

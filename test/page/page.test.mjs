@@ -1,0 +1,349 @@
+// The page in a browser: a real training from start to end, the form for every
+// preset and condition, hostile text, the keyboard, and who sees it how.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { missing, runnerBin, shot, Site, token } from "./site.mjs";
+
+const lacking = missing();
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const pipeline = `pipeline "glyphs" {}
+
+dataset "glyphs" {
+  format = "imagefolder"
+  path   = "data"
+}
+
+model "net" {
+  adapter    = "native"
+  name       = "convnet"
+  task       = "image_classification"
+  image_size = 32
+}
+
+train "reader" {
+  model      = model.net
+  dataset    = dataset.glyphs
+  epochs     = 4
+  batch_size = 16
+  seed       = 1
+}
+`;
+
+const hostile = `"><img src=x onerror="window.hacked=1"><script>window.hacked=2</script><svg onload=window.hacked=3>javascript:window.hacked=4 \u001b]0;x\u0007 {{7*7}}`;
+
+describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
+  const site = new Site();
+
+  before(async () => {
+    await site.runner("dataset", "sample", "glyphs", "data", "--classes", "4", "--per-class", "24", "--val-per-class", "6");
+    site.file("main.hcl", pipeline);
+    await site.start();
+  });
+  after(() => site.stop());
+
+  const quiet = (t) => assert.deepEqual(site.trouble.splice(0), [], `in ${t.name}`);
+
+  test("a training is watched from start to end", async (t) => {
+    const page = await site.open();
+    await site.go(page, "runs");
+    await page.getByText("Nothing has run yet").waitFor();
+    const apply = spawn(runnerBin, ["apply", "--auto-approve"], { cwd: site.dir, stdio: ["ignore", "pipe", "pipe"] });
+    let said = "";
+    apply.stdout.on("data", (d) => (said += d));
+    apply.stderr.on("data", (d) => (said += d));
+    const ended = new Promise((done) => apply.on("exit", done));
+    // From here on the page is never loaded again: all it shows comes to it.
+    await page.getByRole("link", { name: "train.reader" }).click();
+    await page.locator(".live.on").waitFor({ state: "attached" }).catch((e) => assert.fail(`${e.message}\n${said}`));
+    await page.getByText(/epoch \d of 4/).waitFor();
+    const points = async () => {
+      const label = await page.locator(".plot").first().getAttribute("aria-label").catch(() => null);
+      return label ?? "";
+    };
+    const seen = new Set();
+    while ((await page.locator("h1 .badge.completed").count()) === 0) {
+      seen.add(await points().catch(() => ""));
+      assert.equal(apply.exitCode === null || apply.exitCode === 0, true, said);
+      await page.waitForTimeout(100);
+    }
+    assert.equal(await ended, 0, said);
+    assert.ok(seen.size >= 2, `the curves did not grow while it trained: ${[...seen]}`);
+    await page.getByText("took").waitFor();
+    assert.equal(await page.locator(".live.on").count(), 0);
+    // What the page drew is what the API has.
+    const answer = await (await fetch(`${site.url}/api/v1/runs/1/metrics`)).json();
+    const loss = answer.series.find((s) => s.name === "loss" && s.split === "val").points;
+    assert.equal(loss.length, 4);
+    const plot = page.locator("figure", { hasText: "loss" }).first().locator(".plot");
+    await plot.focus();
+    for (let i = 0; i < 4; i++) await page.keyboard.press("ArrowRight");
+    const caption = await page.locator("figure", { hasText: "loss" }).first().locator("figcaption").innerText();
+    assert.match(caption, /epoch 4/);
+    assert.ok(caption.includes(Number(loss[3].value).toFixed(loss[3].value >= 1 ? 3 : 4)), `${caption} has no ${loss[3].value}`);
+    await shot(page, "run-curves");
+
+    await page.getByRole("tab", { name: "Results" }).click();
+    const canvas = page.locator(".matrix canvas");
+    await canvas.scrollIntoViewIfNeeded();
+    const box = await canvas.boundingBox();
+    await page.mouse.move(box.x + box.width - 10, box.y + box.height - 10);
+    await page.getByText(/taken for .*: \d+ of 6 images/).waitFor();
+    await page.waitForFunction(() => [...document.querySelectorAll(".samples img")].length > 0 && [...document.querySelectorAll(".samples img")].slice(0, 6).every((i) => i.complete && i.naturalWidth > 0));
+    assert.equal(await page.locator(".perclass tbody tr").count(), 4);
+    await shot(page, "run-results");
+
+    await page.getByRole("tab", { name: "Config" }).click();
+    await page.getByText("Every value in force is the one that was asked for").waitFor();
+    await page.getByText("This is the first run of train.reader").waitFor();
+    await shot(page, "run-config");
+
+    await page.getByRole("tab", { name: "Logs" }).click();
+    await page.locator("pre.log").waitFor();
+    await shot(page, "run-logs");
+
+    await page.getByRole("tab", { name: "Files" }).click();
+    for (const [name, least] of [["model.onnx", 100_000], ["best", 100_000]]) {
+      const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name, exact: true }).click()]);
+      assert.ok(readFileSync(await download.path()).length > least, `${name} is too small`);
+    }
+    await shot(page, "run-files");
+    await page.context().close();
+    quiet(t);
+  });
+
+  test("runs are found and compared", async (t) => {
+    site.file("main.hcl", pipeline.replace("epochs     = 4", "epochs     = 2").replace("seed       = 1", "seed       = 2\n  config {\n    optimizer {\n      type = \"sgd\"\n    }\n  }"));
+    await site.runner("apply", "--auto-approve");
+    const page = await site.open();
+    await site.go(page, "runs");
+    await page.getByLabel("compare job 1").check();
+    await page.getByLabel("compare job 2").check();
+    await page.getByRole("link", { name: "Compare 2" }).click();
+    await page.getByRole("heading", { name: "Compare 2 runs" }).waitFor();
+    await page.locator("tr", { hasText: "config.optimizer.type" }).getByText("sgd").waitFor();
+    assert.equal(await page.locator("svg.parallel polyline").count(), 2);
+    await shot(page, "compare");
+    await site.go(page, "runs/2/config");
+    await page.getByText("Compared with").waitFor();
+    assert.equal(await page.locator("tr", { hasText: "seed" }).locator("ins").innerText(), "2");
+    await site.go(page, "runs?status=failed");
+    await page.getByText("No run matches").waitFor();
+    await site.go(page, "runs?text=reader");
+    await page.locator("table.runs tbody tr").nth(1).waitFor();
+    assert.equal(await page.locator("table.runs tbody tr").count(), 2);
+    await site.go(page, "runs/none");
+    await page.getByRole("alert").getByText("there is no run").waitFor();
+    await page.context().close();
+    assert.deepEqual(site.trouble.splice(0).filter((s) => !/404/.test(s)), [], t.name);
+  });
+
+  test("the form makes HCL that validate accepts, for every preset and condition", async (t) => {
+    const page = await site.open({ signedIn: true, permissions: ["clipboard-read", "clipboard-write"] });
+    const { schema, presets } = await (await fetch(`${site.url}/api/v1/training/config-schema?framework=native&task_type=image_classification`)).json();
+    await site.go(page, "new");
+    await page.getByLabel("Dataset").fill("data");
+    const field = (name) => page.locator(`[data-field="${name}"]`);
+    let checked = 0;
+    const accepted = async (why) => {
+      await page.getByText("✓ valid").waitFor().catch(async () => assert.fail(`${why}: ${await page.locator(".beside").innerText()}`));
+      await page.getByRole("button", { name: "Copy" }).click();
+      const text = await page.evaluate(() => navigator.clipboard.readText());
+      const file = site.file(`form-${checked++}.hcl`, text);
+      await site.runner("validate", file).catch((e) => assert.fail(`${why}: ${e.stdout}${e.stderr}\n${text}`));
+      await site.runner("fmt", "--check", file).catch((e) => assert.fail(`${why} is not formatted: ${e.stdout}\n${text}`));
+      return text;
+    };
+    /** settled waits until the server has answered for what the form holds now. */
+    const settled = async (act) => {
+      const answer = page.waitForResponse((r) => r.url().endsWith("/pipelines/render") && r.request().method() === "POST");
+      await act();
+      const hcl = (await (await answer).json()).hcl;
+      await page.waitForFunction((line) => document.querySelector(".editor")?.shadowRoot?.textContent?.includes(line), hcl.trim().split("\n").at(-2).trim());
+      return hcl;
+    };
+    await accepted("the defaults");
+    for (const preset of Object.keys(presets)) {
+      await settled(() => page.getByLabel("Preset").selectOption(preset));
+      const text = await accepted(`preset ${preset}`);
+      assert.match(text, new RegExp(`preset += "${preset}"`));
+    }
+    await settled(() => page.getByLabel("Preset").selectOption(""));
+
+    // Every value of every field that others hang on, with all that it shows written.
+    const controlling = [...new Set(schema.fields.flatMap((f) => (f.condition ? [f.condition.field] : [])))];
+    assert.ok(controlling.length >= 3, `conditions on ${controlling}`);
+    for (const name of controlling) {
+      const f = schema.fields.find((x) => x.name === name);
+      const options = f.type === "boolean" ? [true, false] : f.options.map((o) => o.value);
+      for (const option of options) {
+        if (f.type === "boolean") await field(name).setChecked(option);
+        else await field(name).selectOption(option);
+        for (const child of schema.fields.filter((x) => x.condition?.field === name)) {
+          const visible = [child.condition.value].flat().includes(option);
+          assert.equal(await field(child.name).count(), visible ? 1 : 0, `${child.name} while ${name} is ${option}`);
+          if (!visible) continue;
+          if (child.type === "boolean") await field(child.name).setChecked(child.default !== true);
+          else if (child.type === "select") await field(child.name).selectOption(child.options.at(-1).value);
+          else await field(child.name).fill(String(child.default ?? child.min ?? 1));
+        }
+        await page.waitForTimeout(450); // what is typed is sent after a pause
+        await page.waitForFunction(() => !document.querySelector(".beside [role=status]")?.textContent?.includes("checking"));
+        await accepted(`${name} = ${option}`);
+      }
+      await page.getByRole("button", { name: `reset ${f.label ?? f.name}`, exact: true }).click();
+    }
+    await shot(page, "new");
+
+    // A wrong value is told at its field and at its place in the HCL.
+    const [number] = schema.fields.filter((f) => f.type === "number" && f.max !== undefined && !f.condition);
+    await field(number.name).fill(String(number.max * 10 + 1));
+    await page.locator(".line.wrong").filter({ has: field(number.name) }).locator(".error").waitFor();
+    await page.waitForFunction(() => document.querySelector(".editor")?.shadowRoot?.querySelector(".cm-lintRange-error"));
+    assert.ok(await page.getByRole("button", { name: "Save" }).isDisabled());
+    await shot(page, "new-wrong");
+    await field(number.name).fill("");
+    await page.getByText("✓ valid").waitFor();
+
+    // By hand: highlighted, completed, checked at its range, and back to the form.
+    const editor = page.locator(".editor .cm-content");
+    await editor.click();
+    await page.keyboard.press("Control+End");
+    await page.keyboard.type("\nout");
+    await page.locator(".cm-tooltip-autocomplete li", { hasText: "output" }).waitFor();
+    await page.waitForTimeout(200); // a list that just came up takes no key yet
+    await page.keyboard.press("Enter");
+    await page.keyboard.insertText(' "a" {\n  valu = 1\n}\n');
+    await page.getByLabel("Diagnostics").getByText(/"valu"/).first().waitFor().catch(async () => assert.fail(await page.locator(".beside").innerText()));
+    const marked = () => page.evaluate(() => [...(document.querySelector(".editor")?.shadowRoot?.querySelectorAll(".cm-lintRange-error") ?? [])].map((e) => e.textContent).join("|"));
+    for (let i = 0; i < 50 && !/valu\b/.test(await marked()); i++) await page.waitForTimeout(100);
+    assert.match(await marked(), /valu\b/, await page.locator(".beside").innerText());
+    await page.getByRole("button", { name: "Back to the form" }).click();
+    await page.getByText("✓ valid").waitFor();
+
+    await page.getByRole("button", { name: "Plan", exact: true }).click();
+    await page.locator("svg.graph .node").first().waitFor();
+    await shot(page, "new-plan");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("Saved as flowers/main.hcl").waitFor();
+    await site.runner("validate", path.join(site.dir, "flowers"));
+    assert.ok(checked >= 8, `${checked} texts validated`);
+    t.diagnostic(`${checked} texts validated`);
+    await page.context().close();
+    quiet(t);
+  });
+
+  test("changing something asks for a token, or the one-time address", async (t) => {
+    const page = await site.open({ expected: (s) => /401/.test(s) });
+    await site.go(page, "new");
+    const dialog = page.getByRole("dialog", { name: "Sign in" });
+    await dialog.getByLabel("Token").fill("wrong-token-of-the-page-tests");
+    await dialog.getByRole("button", { name: "Sign in" }).click();
+    await dialog.getByRole("alert").waitFor();
+    await dialog.getByLabel("Token").fill(token);
+    await page.keyboard.press("Enter");
+    await dialog.waitFor({ state: "hidden" });
+    await page.getByText(/✓ valid|to mend/).first().waitFor();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("button", { name: "Sign in" }).waitFor();
+    assert.ok(site.loginURL, "serve printed no one-time address");
+    await page.goto(site.loginURL);
+    await page.getByRole("button", { name: "Sign out" }).waitFor();
+    assert.equal(new URL(page.url()).search, "");
+    await page.goto(site.loginURL);
+    assert.match(await page.locator("body").innerText(), /used already/);
+    await page.context().close();
+    quiet(t);
+  });
+
+  test("hostile text in every answer runs nothing", async (t) => {
+    const page = await site.open({ signedIn: true, expected: (s) => /404|Failed to load resource/.test(s) });
+    const kept = new Set(["status", "state", "run_id", "time", "created", "started", "ended", "type", "field", "split", "framework", "origin", "severity", "kind", "proof"]);
+    const spoil = (v, key) => {
+      if (typeof v === "string") return kept.has(key) || ["NaN", "Infinity", "-Infinity"].includes(v) ? v : `${v}${hostile}`;
+      if (Array.isArray(v)) return v.map((x) => spoil(x, key));
+      if (v && typeof v === "object") return Object.fromEntries(Object.entries(v).map(([k, x]) => [["metrics", "per_class_metrics", "requested", "values", "environment", "unsupported", "attributes"].includes(key) ? `${k}${hostile}` : k, spoil(x, k)]));
+      return v;
+    };
+    let spoilt = 0;
+    await page.route(/\/api\/v1\/|\/openapi/, async (route) => {
+      if (route.request().url().includes("/events") || route.request().url().includes("/picture") || route.request().url().includes("openapi")) return route.continue();
+      const answer = await route.fetch();
+      const text = await answer.text();
+      spoilt++;
+      return route.fulfill({ response: answer, body: JSON.stringify(spoil(JSON.parse(text), "")) });
+    });
+    for (const place of ["runs", "runs/1", "runs/1/results", "runs/1/config", "runs/1/logs", "runs/1/files", "runs/2/config", "compare/1,2", "models?adapter=native", "new", `runs?text=${encodeURIComponent(hostile)}`, `runs/${encodeURIComponent(hostile)}`, `${encodeURIComponent(hostile)}/x`]) {
+      await site.go(page, place);
+      await page.locator("h1").waitFor();
+      await page.waitForTimeout(700);
+      assert.equal(await page.evaluate(() => window.hacked), undefined, place);
+      assert.equal(await page.locator("main script, main img[src='x'], main svg[onload], main [onerror]").count(), 0, place);
+    }
+    assert.ok(spoilt > 15, `${spoilt} answers`);
+    await page.context().close();
+    quiet(t);
+  });
+
+  test("the keyboard reaches everything", async (t) => {
+    const page = await site.open({ signedIn: true });
+    await site.go(page, "runs");
+    await page.getByRole("link", { name: "train.reader" }).first().waitFor();
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "To the content");
+    const walked = new Set();
+    for (let i = 0; i < 60; i++) {
+      await page.keyboard.press("Tab");
+      const at = await page.evaluate(() => {
+        const e = document.activeElement;
+        const r = e.getBoundingClientRect();
+        return { name: e.getAttribute("aria-label") || e.labels?.[0]?.textContent || e.textContent || e.tagName, seen: r.width > 0 && r.height > 0, ring: getComputedStyle(e).outlineStyle, body: e === document.body };
+      });
+      if (at.body) break;
+      assert.ok(at.seen && at.ring !== "none", `focus is not seen on ${at.name}`);
+      walked.add(at.name.trim());
+    }
+    for (const want of ["Runs", "Compare", "Models", "New pipeline", "compare job 1", "train.reader"]) assert.ok([...walked].some((w) => w.includes(want)), `Tab does not reach ${want}: ${[...walked]}`);
+
+    await page.getByRole("link", { name: "train.reader" }).first().focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("tab", { name: "Curves" }).focus();
+    await page.keyboard.press("ArrowRight");
+    await page.waitForFunction(() => document.activeElement.textContent === "Results" && document.activeElement.getAttribute("aria-selected") === "true");
+    await page.locator(".matrix canvas").focus();
+    await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("ArrowDown");
+    await page.getByText(/taken for/i).first().waitFor();
+
+    await site.go(page, "new");
+    await page.locator(".editor .cm-content").focus();
+    await page.keyboard.press("Tab"); // and out again
+    assert.notEqual(await page.evaluate(() => document.activeElement.className), "editor");
+    await page.context().close();
+    quiet(t);
+  });
+
+  test("it fits narrow screens, light and dark, and axe finds nothing", async (t) => {
+    for (const [name, width, colorScheme] of [["light", 1280, "light"], ["dark", 1280, "dark"], ["narrow", 390, "light"]]) {
+      const page = await site.open({ signedIn: true, colorScheme, viewport: { width, height: 844 }, reducedMotion: "reduce" });
+      for (const place of ["runs", "runs/1", "runs/1/results", "runs/1/config", "runs/1/files", "compare/1,2", "models", "new"]) {
+        await site.go(page, place);
+        await page.locator("h1").waitFor();
+        await page.waitForTimeout(place === "new" ? 1500 : 700);
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(over <= 0, `${name} ${place} is ${over} px too wide`);
+        if (name !== "light" || place === "runs" || place === "new") await shot(page, `${name}-${place.replaceAll(/[^a-z0-9]+/g, "-")}`);
+        if (name === "narrow") continue;
+        await page.evaluate(axe);
+        const found = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa"] }));
+        assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.any[0]?.message ?? ""}`).slice(0, 4)}`), [], `${name} ${place}`);
+      }
+      await page.context().close();
+    }
+    quiet(t);
+  });
+});
