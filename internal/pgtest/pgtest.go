@@ -26,12 +26,13 @@ import (
 
 // Server is a PostgreSQL server that lives as long as its test.
 type Server struct {
-	bin  string
-	dir  string // data and socket
-	who  *syscall.Credential
-	keep io.Closer // when it closes, the server stops
-	cmd  *exec.Cmd
-	made atomic.Int64
+	dying []string // children of a killed server, by process id
+	bin   string
+	dir   string // data and socket
+	who   *syscall.Credential
+	keep  io.Closer // when it closes, the server stops
+	cmd   *exec.Cmd
+	made  atomic.Int64
 }
 
 // Start makes an empty server that stops with the test, or skips the test and
@@ -159,6 +160,7 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 
 // Up starts the server and waits until it answers.
 func (s *Server) Up() error {
+	s.buried()
 	// The shell stops the server when its input ends, also when the test was killed.
 	cmd := s.command("postgres")
 	cmd.Path = "/bin/sh"
@@ -235,6 +237,20 @@ func (s *Server) Stop() {
 	s.cmd = nil
 }
 
+// buried waits until the children of a killed server have seen that it is gone
+// and have ended: as long as one holds the shared memory, no new server starts.
+func (s *Server) buried() {
+	for _, child := range s.dying {
+		for range 600 {
+			if _, err := os.Stat("/proc/" + child); err != nil {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	s.dying = nil
+}
+
 // Kill ends the server with SIGKILL, as the kernel does when memory runs out.
 func (s *Server) Kill() error {
 	text, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
@@ -254,15 +270,6 @@ func (s *Server) Kill() error {
 		return err
 	}
 	s.Stop()
-	// Its children see that it is gone, and end. As long as one holds the shared
-	// memory, no new server starts.
-	for _, child := range strings.Fields(string(children)) {
-		for range 600 {
-			if _, err := os.Stat("/proc/" + child); err != nil {
-				break
-			}
-			time.Sleep(50 * time.Millisecond)
-		}
-	}
+	s.dying = strings.Fields(string(children))
 	return nil
 }
