@@ -34,7 +34,7 @@ func TestDatabaseGoesAway(t *testing.T) {
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
 			address := server.Database(t)
-			l := newLab(t, fakePipeline, fake.EnvDelay+"=40ms", "RUNNER_STORE="+address)
+			l := newLab(t, fakePipeline, fake.EnvDelay+"=120ms", "RUNNER_STORE="+address)
 			l.open = func() runner.Store {
 				s, err := postgres.Open(context.Background(), address)
 				if err != nil {
