@@ -8,6 +8,7 @@ import (
 
 	"github.com/trainwright/trainwright/adapters/python"
 	"github.com/trainwright/trainwright/adapters/timm"
+	"github.com/trainwright/trainwright/adapters/transformers"
 	"github.com/trainwright/trainwright/adapters/ultralytics"
 	"github.com/trainwright/trainwright/internal/golden"
 )
@@ -21,6 +22,7 @@ var builtIn = []struct {
 }{
 	{timm.New, "Apache-2.0", "resnet18", "image_classification"},
 	{ultralytics.New, "AGPL-3.0", "yolov8n", "object_detection"},
+	{transformers.New, "Apache-2.0", "vit-tiny-patch16", "image_classification"},
 }
 
 func TestBuiltInDescriptions(t *testing.T) {

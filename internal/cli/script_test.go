@@ -18,6 +18,7 @@ import (
 	"github.com/trainwright/trainwright/adapters/native/step"
 	"github.com/trainwright/trainwright/adapters/python"
 	"github.com/trainwright/trainwright/adapters/timm"
+	"github.com/trainwright/trainwright/adapters/transformers"
 	"github.com/trainwright/trainwright/adapters/ultralytics"
 	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/internal/cli"
@@ -40,7 +41,7 @@ func runnerMain() int {
 	host := python.Host{Cache: os.Getenv("XDG_CACHE_HOME")}
 	return cli.Run(context.Background(), cli.Config{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(),
-		Adapters: append(adapters.Registry{native.Adapter{}, timm.New(host), ultralytics.New(host)}, fake.Registry()...),
+		Adapters: append(adapters.Registry{native.Adapter{}, timm.New(host), ultralytics.New(host), transformers.New(host)}, fake.Registry()...),
 		Steps:    steps,
 		Now:      time.Now,
 	})

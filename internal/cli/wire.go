@@ -9,6 +9,7 @@ import (
 	"github.com/trainwright/trainwright/adapters/native/step"
 	"github.com/trainwright/trainwright/adapters/python"
 	"github.com/trainwright/trainwright/adapters/timm"
+	"github.com/trainwright/trainwright/adapters/transformers"
 	"github.com/trainwright/trainwright/adapters/ultralytics"
 	"github.com/trainwright/trainwright/datasets"
 	"github.com/trainwright/trainwright/datasets/remote"
@@ -27,6 +28,7 @@ func defaultAdapters() adapters.Registry {
 		native.Adapter{},
 		timm.New(host),
 		ultralytics.New(host),
+		transformers.New(host),
 	}
 }
 
