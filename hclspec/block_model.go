@@ -18,9 +18,6 @@ var modelBlock = &blockSpec{
 // tasks are the task types of the language; an adapter lists those it takes.
 var tasks = []string{"image_classification", "object_detection", "instance_segmentation", "semantic_segmentation", "pose_estimation"}
 
-// laterAdapters are known by name and come with later versions.
-var laterAdapters = []string{"timm", "ultralytics", "transformers"}
-
 // modelDecl is a decoded model block.
 type modelDecl struct {
 	ok      bool // adapter and task are known and fit, so that config can be checked
@@ -182,14 +179,14 @@ func (m *module) unknownAdapter(s *scope, b *block, d *modelDecl) {
 	if declared && m.opts.External != nil {
 		return // why it is not known is told at its block
 	}
-	if declared || slices.Contains(laterAdapters, d.adapter) {
+	if declared {
 		m.notYet(s, b.at("adapter"), fmt.Sprintf("The adapter %q is not part of this version.", d.adapter))
 		if m.opts.Validate {
 			s.diags = append(s.diags, warning(b.at("adapter"), "Config is not checked", "The adapter %q is not part of this version, so models and config of it cannot be checked.", d.adapter))
 		}
 		return
 	}
-	s.fail(b.at("adapter"), "Unknown adapter", "There is no adapter %q; there is %s.%s", d.adapter, join(names, "and"), didYouMean(d.adapter, append(names, laterAdapters...)))
+	s.fail(b.at("adapter"), "Unknown adapter", "There is no adapter %q; there is %s.%s", d.adapter, join(names, "and"), didYouMean(d.adapter, names))
 }
 
 // onlyTask is the one task that an adapter has a model for; "" if not exactly one.

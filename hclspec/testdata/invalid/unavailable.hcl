@@ -11,11 +11,6 @@ dataset "coco" {
 model "m" {
   name = "convnet"
 }
-model "t" {
-  adapter = "timm" # ERROR: Not available in this version | "timm"
-  name    = "resnet50"
-  task    = "image_classification"
-}
 model "det" {
   name = "convnet"
   task = "object_detection" # ERROR: Not available in this version | object_detection
