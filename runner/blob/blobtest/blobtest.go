@@ -20,13 +20,19 @@ import (
 // Open makes an empty store for one test.
 type Open func(t *testing.T) runner.Blobs
 
-// Run runs the suite.
-func Run(t *testing.T, open Open) {
+// Run runs the suite. torn says why a server, and not the store, may answer with
+// a mixture while a key is replaced; "" = it must not.
+func Run(t *testing.T, open Open, torn string) {
 	for name, test := range map[string]func(*testing.T, runner.Blobs){
 		"round trip": testRoundTrip, "replace": testReplace, "missing": testMissing, "list": testList,
 		"delete": testDelete, "keys": testKeys, "cancel": testCancel, "at once": testAtOnce, "no torn get": testNoTornGet,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+		t.Run(name, func(t *testing.T) {
+			if name == "at once" && torn != "" {
+				t.Skip(torn)
+			}
+			test(t, open(t))
+		})
 	}
 }
 

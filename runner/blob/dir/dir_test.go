@@ -16,5 +16,5 @@ func TestSuite(t *testing.T) {
 		}
 		t.Cleanup(func() { b.Close() })
 		return b
-	})
+	}, "")
 }

@@ -149,6 +149,9 @@ func (d *download) copy(ctx context.Context, from, to int64) error {
 		return err
 	}
 	defer out.Body.Close()
+	if got := aws.ToString(out.ETag); got != "" && got != d.etag { // some services check If-Match before they open
+		return fmt.Errorf("the content changed while it was fetched (ETag %s, then %s)", d.etag, got)
+	}
 	n, err := io.Copy(io.NewOffsetWriter(d.data, from), io.LimitReader(out.Body, to-from))
 	if err == nil && n < to-from {
 		err = io.ErrUnexpectedEOF
