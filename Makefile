@@ -5,7 +5,8 @@ GO      ?= go
 BIN     := bin/runner
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: test-serve test-serve-long bench-serve build ort demo test test-parity test-python test-faults test-faults-long test-conformance test-s3 test-kubernetes check fix bench bench-accuracy ui test-ui clean
+.PHONY: build ort demo test test-parity test-python test-faults test-faults-long test-serve test-serve-long test-conformance \
+	test-s3 test-s3-long test-kubernetes test-ui ui check fix bench bench-accuracy bench-serve clean
 
 build: ## the runner command
 	$(GO) build -trimpath -ldflags "-X github.com/trainwright/trainwright/internal/cli.Version=$(VERSION)" -o $(BIN) ./cmd/runner

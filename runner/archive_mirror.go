@@ -32,14 +32,12 @@ type mirror struct {
 	woken   chan struct{}
 	stopped chan struct{}
 	quit    context.CancelFunc
-	rec     archived           // as last written, or as found
-	hashes  map[fileState]part // of files that do not change
-	seen    map[string]bool    // paths that were here at some time
-	sent    map[string]bool    // keys that the archive has
-	said    bool               // that the archive is away
+	rec     archived        // as last written, or as found
+	hasher  hasher          // each file once, as long as it stays the same
+	seen    map[string]bool // paths that were here at some time
+	sent    map[string]bool // keys that the archive has
+	said    bool            // that the archive is away
 }
-
-type part = archivedPart
 
 // heartbeat is how often a run at work shows that it is.
 const heartbeat = 30 * time.Second
@@ -52,7 +50,7 @@ func (a *Archive) mirror(ctx context.Context, store Store, runID string, tell fu
 	}
 	ctx, quit := context.WithCancel(context.WithoutCancel(ctx))
 	m := &mirror{archive: a, store: store, runID: runID, tell: tell, woken: make(chan struct{}, 1), stopped: make(chan struct{}), quit: quit,
-		hashes: map[fileState]part{}, seen: map[string]bool{}, sent: map[string]bool{}}
+		seen: map[string]bool{}, sent: map[string]bool{}}
 	go m.work(ctx)
 	m.wake()
 	return m
@@ -314,34 +312,29 @@ func scan(run pipelines.Run) (files []string, links map[string]string, err error
 }
 
 // whole sends a file that does not change any more, if it was not sent.
-func (m *mirror) whole(ctx context.Context, run pipelines.Run, rel string) ([]part, error) {
+func (m *mirror) whole(ctx context.Context, run pipelines.Run, rel string) ([]archivedPart, error) {
 	file := filepath.Join(run.Dir, filepath.FromSlash(rel))
 	info, err := os.Stat(file)
 	if err != nil {
 		return nil, err
 	}
-	state := fileState{file, info.Size(), info.ModTime()}
-	p, ok := m.hashes[state]
-	if !ok {
-		sum := sha256.New()
-		if err := copyFile(sum, file); err != nil {
-			return nil, err
-		}
-		p = part{SHA256: hex.EncodeToString(sum.Sum(nil)), Size: info.Size()}
-		p.Key = "objects/" + p.SHA256
-		if strings.HasPrefix(rel, "artifacts/") {
-			p.Key = rel // people look for model.onnx
-		}
-		m.hashes[state] = p
+	sum, err := m.hasher.Path(file)
+	if err != nil {
+		return nil, err
+	}
+	p := archivedPart{SHA256: strings.TrimPrefix(sum, "sha256:"), Size: info.Size()}
+	p.Key = "objects/" + p.SHA256
+	if strings.HasPrefix(rel, "artifacts/") {
+		p.Key = rel // people look for model.onnx
 	}
 	if m.sent[p.Key] && (p.Key != rel || m.holds(rel, p.SHA256)) {
-		return []part{p}, nil
+		return []archivedPart{p}, nil
 	}
 	if err := m.archive.Blobs.Put(ctx, runKey(m.runID, p.Key), file); err != nil {
 		return nil, err
 	}
 	m.sent[p.Key] = true
-	return []part{p}, nil
+	return []archivedPart{p}, nil
 }
 
 // holds reports that the archive's file of that path has that content.
@@ -352,7 +345,7 @@ func (m *mirror) holds(rel, sum string) bool {
 }
 
 // lines sends the lines that a spool got since, as one more part.
-func (m *mirror) lines(ctx context.Context, run pipelines.Run, rel string, parts []part) ([]part, error) {
+func (m *mirror) lines(ctx context.Context, run pipelines.Run, rel string, parts []archivedPart) ([]archivedPart, error) {
 	f, err := os.Open(filepath.Join(run.Dir, filepath.FromSlash(rel)))
 	if err != nil {
 		return nil, err
@@ -371,7 +364,7 @@ func (m *mirror) lines(ctx context.Context, run pipelines.Run, rel string, parts
 		return parts, nil
 	}
 	sum := sha256.Sum256(data)
-	p := part{SHA256: hex.EncodeToString(sum[:]), Size: int64(len(data))}
+	p := archivedPart{SHA256: hex.EncodeToString(sum[:]), Size: int64(len(data))}
 	p.Key = "objects/" + p.SHA256
 	if err := m.archive.writeBytes(ctx, runKey(m.runID, p.Key), data); err != nil {
 		return nil, err

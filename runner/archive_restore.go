@@ -2,11 +2,8 @@ package runner
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -164,17 +161,12 @@ func (f archivedFile) size() int64 {
 }
 
 func verify(file, want string) error {
-	f, err := os.Open(file)
+	got, err := hashPath(file)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return err
-	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != want {
-		return pipelines.Errorf(pipelines.CodeInternal, "what came back has hash %s, the record says %s: the archive is damaged there", got[:12], want[:min(12, len(want))])
+	if got != "sha256:"+want {
+		return pipelines.Errorf(pipelines.CodeInternal, "what came back has hash %s, the record says %s: the archive is damaged there", short(got), short("sha256:"+want))
 	}
 	return nil
 }

@@ -6,6 +6,14 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 )
 
+// OwnSecret reports that an environment variable is the runner's own: a token,
+// a store's address (it may hold a password), a variable's value. No step and no
+// process that works for others inherits it.
+func OwnSecret(name string) bool {
+	return strings.HasPrefix(name, "RUNNER_VAR_") || strings.HasPrefix(name, "RUNNER_") && strings.HasSuffix(name, "TOKEN") ||
+		name == "RUNNER_STORE" || name == "DATABASE_URL"
+}
+
 // Redactor keeps secrets out of what is told of a step. Executors use it on
 // events and on their own messages.
 type Redactor struct{ r *strings.Replacer }

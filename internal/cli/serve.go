@@ -55,7 +55,9 @@ lets open requests end and exits with 0. docs/api.md lists the routes, and
 On 127.0.0.1 reading needs no token; stopping a run always needs the write
 token. Both tokens are made at the first start and shown that once; the state
 folder keeps their hashes. RUNNER_TOKEN (write) and RUNNER_READ_TOKEN, where one
-is set, replace both. An address that other machines reach needs --tls-cert and --tls-key, or
+is set, replace both; RUNNER_ADMIN_TOKEN may make others (runner tokens). It
+applies the pipelines that it is handed, --workers at once, with paths under
+--data-root and nothing else of this machine but what the --allow flags name. An address that other machines reach needs --tls-cert and --tls-key, or
 --trusted-proxy; reading needs a token then. Without --store and RUNNER_STORE,
 a postgres:// address in DATABASE_URL is the store. With PORT in the environment and
 no --addr it serves on 0.0.0.0:PORT behind a proxy that ends TLS, as platforms

@@ -188,7 +188,7 @@ func (w *workers) release(c runner.Claimed) {
 func workEnviron(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		return strings.HasPrefix(name, "RUNNER_") && strings.HasSuffix(name, "TOKEN") || name == "RUNNER_STORE" || name == "DATABASE_URL" || strings.HasPrefix(name, "RUNNER_VAR_")
+		return runner.OwnSecret(name)
 	})
 }
 

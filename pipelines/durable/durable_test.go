@@ -33,3 +33,23 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("left behind: %v", entries)
 	}
 }
+
+func TestJSON(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "note.json")
+	var got map[string]int
+	if ok, err := durable.ReadJSON(path, &got); ok || err != nil {
+		t.Errorf("no file: %v, %v", ok, err)
+	}
+	if err := durable.WriteJSON(path, map[string]int{"n": 3}, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := durable.ReadJSON(path, &got); !ok || err != nil || got["n"] != 3 {
+		t.Errorf("read %v, %v, %v", got, ok, err)
+	}
+	if err := os.WriteFile(path, []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := durable.ReadJSON(path, &got); err == nil {
+		t.Error("half a note was read")
+	}
+}

@@ -15,6 +15,7 @@ import (
 	sdk "dagger.io/dagger"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/pipelines/spool"
 )
 
@@ -36,7 +37,7 @@ func (d *driver) command(ctx context.Context, b *builder) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := writeJSON(filepath.Join(d.spec.AttemptDir, noteFile), note{Images: b.images}); err != nil {
+	if err := durable.WriteJSON(filepath.Join(d.spec.AttemptDir, noteFile), note{Images: b.images}, 0o644); err != nil {
 		return 0, err
 	}
 	c, err := b.command(base).Sync(ctx)

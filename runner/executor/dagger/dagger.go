@@ -14,9 +14,7 @@ package dagger
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -108,7 +106,7 @@ func (e *Executor) prepare(job runner.Job) error {
 	if err := os.MkdirAll(job.Task.AttemptDir, 0o755); err != nil {
 		return err
 	}
-	return writeJSON(path, s)
+	return durable.WriteJSON(path, s, 0o644)
 }
 
 const (
@@ -125,31 +123,6 @@ type note struct {
 
 func readNote(dir string) (note, error) {
 	var n note
-	err := readJSON(filepath.Join(dir, noteFile), &n)
-	if errors.Is(err, fs.ErrNotExist) {
-		return n, nil
-	}
+	_, err := durable.ReadJSON(filepath.Join(dir, noteFile), &n)
 	return n, err
-}
-
-func writeJSON(path string, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err == nil {
-		err = durable.WriteFile(path, append(b, '\n'), 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
-}
-
-func readJSON(path string, v any) error {
-	b, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(b, v)
-	}
-	if err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	return nil
 }

@@ -21,6 +21,7 @@ import (
 	sdk "dagger.io/dagger"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner/executor/dagger/relay"
 )
@@ -45,7 +46,7 @@ func Drive(ctx context.Context, specPath string) int {
 	if needsChange(err) {
 		n.Cause = pipelines.CauseConfig
 	}
-	if werr := writeJSON(filepath.Join(filepath.Dir(specPath), noteFile), n); werr != nil {
+	if werr := durable.WriteJSON(filepath.Join(filepath.Dir(specPath), noteFile), n, 0o644); werr != nil {
 		fmt.Fprintln(os.Stderr, "Error:", werr)
 	}
 	return max(code, spool.ExitFailed)
@@ -159,7 +160,7 @@ func (d *driver) run(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := writeJSON(filepath.Join(d.spec.AttemptDir, noteFile), note{Images: b.images}); err != nil {
+	if err := durable.WriteJSON(filepath.Join(d.spec.AttemptDir, noteFile), note{Images: b.images}, 0o644); err != nil {
 		return 0, err
 	}
 	d.home.Store(home)
@@ -201,7 +202,7 @@ func (d *driver) ended(ctx context.Context, home *relay.Home, c *sdk.Container, 
 		n.Cause = pipelines.CauseConfig
 		n.Message = fmt.Sprintf("this program (%s) could not work in the container (exit code %d); the image needs a C library as new as this machine's", d.spec.Program, code)
 	}
-	return code, writeJSON(filepath.Join(d.spec.AttemptDir, noteFile), n)
+	return code, durable.WriteJSON(filepath.Join(d.spec.AttemptDir, noteFile), n, 0o644)
 }
 
 // backfill takes home the events that the relay did not bring, from the

@@ -3,6 +3,7 @@ package dagger
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/executor/dagger/relay"
 )
@@ -55,7 +57,11 @@ const specVersion = 1
 // readSpec reads container.json and refuses one of another version.
 func readSpec(path string) (spec, error) {
 	var s spec
-	if err := readJSON(path, &s); err != nil {
+	ok, err := durable.ReadJSON(path, &s)
+	if err == nil && !ok {
+		err = fmt.Errorf("read %s: %w", path, fs.ErrNotExist)
+	}
+	if err != nil {
 		return s, err
 	}
 	if s.Version != specVersion {

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/runner"
 )
 
@@ -43,7 +44,7 @@ func (e *Executor) Cancel(ctx context.Context, job runner.Job) error {
 		return err
 	}
 	if !stopAsked(dir) {
-		if err := writeJSON(filepath.Join(dir, stopFile), stopNote{Time: time.Now().UTC()}); err != nil {
+		if err := durable.WriteJSON(filepath.Join(dir, stopFile), stopNote{Time: time.Now().UTC()}, 0o644); err != nil {
 			return err
 		}
 	}

@@ -1,10 +1,6 @@
 package kubernetes
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -36,11 +32,13 @@ type record struct {
 
 func readRecord(dir string) (record, bool, error) {
 	var r record
-	ok, err := readJSON(filepath.Join(dir, recordFile), &r)
+	ok, err := durable.ReadJSON(filepath.Join(dir, recordFile), &r)
 	return r, ok, err
 }
 
-func writeRecord(dir string, r record) error { return writeJSON(filepath.Join(dir, recordFile), r) }
+func writeRecord(dir string, r record) error {
+	return durable.WriteJSON(filepath.Join(dir, recordFile), r, 0o644)
+}
 
 // stopNote is kubernetes-stop.json.
 type stopNote struct {
@@ -55,7 +53,7 @@ func stopAsked(dir string) bool {
 // savedExit is the end as the pod itself saw it.
 func savedExit(dir string) *runner.Exit {
 	var x runner.Exit
-	if ok, err := readJSON(filepath.Join(dir, pod.ExitFile), &x); !ok || err != nil {
+	if ok, err := durable.ReadJSON(filepath.Join(dir, pod.ExitFile), &x); !ok || err != nil {
 		return nil
 	}
 	return &x
@@ -69,29 +67,4 @@ func left(dir string) bool {
 		}
 	}
 	return false
-}
-
-func writeJSON(path string, v any) error {
-	b, err := json.Marshal(v)
-	if err == nil {
-		err = durable.WriteFile(path, append(b, '\n'), 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
-}
-
-func readJSON(path string, v any) (bool, error) {
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(b, v)
-	}
-	if err != nil {
-		return false, fmt.Errorf("read %s: %w", path, err)
-	}
-	return true, nil
 }

@@ -1,10 +1,6 @@
 package local
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -63,47 +59,24 @@ func exitOf(s *os.ProcessState) exitNote {
 	return n
 }
 
-func writeRecord(dir string, r record) error { return writeJSON(filepath.Join(dir, recordFile), r) }
+func writeRecord(dir string, r record) error {
+	return durable.WriteJSON(filepath.Join(dir, recordFile), r, 0o644)
+}
 
 func readRecord(dir string) (record, bool, error) {
 	var r record
-	ok, err := readJSON(filepath.Join(dir, recordFile), &r)
+	ok, err := durable.ReadJSON(filepath.Join(dir, recordFile), &r)
 	return r, ok, err
 }
 
 func readExit(dir string) (exitNote, bool) {
 	var n exitNote
-	ok, err := readJSON(filepath.Join(dir, exitFile), &n)
+	ok, err := durable.ReadJSON(filepath.Join(dir, exitFile), &n)
 	return n, ok && err == nil
 }
 
 func readStop(dir string) (stopNote, bool) {
 	var n stopNote
-	ok, err := readJSON(filepath.Join(dir, stopFile), &n)
+	ok, err := durable.ReadJSON(filepath.Join(dir, stopFile), &n)
 	return n, ok && err == nil
-}
-
-func writeJSON(path string, v any) error {
-	b, err := json.Marshal(v)
-	if err == nil {
-		err = durable.WriteFile(path, append(b, '\n'), 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
-}
-
-func readJSON(path string, v any) (ok bool, err error) {
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(b, v)
-	}
-	if err != nil {
-		return false, fmt.Errorf("read %s: %w", path, err)
-	}
-	return true, nil
 }

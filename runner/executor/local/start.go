@@ -8,11 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/pipelines/process"
 	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner"
@@ -90,13 +90,10 @@ func (e *Executor) start(job runner.Job, lock *spool.Lock) (<-chan struct{}, err
 		// What the step forked and left behind goes with it.
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		// Without this file the end is told from the spool alone.
-		_ = writeJSON(filepath.Join(dir, exitFile), exitOf(cmd.ProcessState))
+		_ = durable.WriteJSON(filepath.Join(dir, exitFile), exitOf(cmd.ProcessState), 0o644)
 	}()
 	return ended, err
 }
-
-// ownSecrets are the runner's own: tokens, and addresses that may hold a password.
-var ownSecrets = []string{"RUNNER_TOKEN", "RUNNER_ADMIN_TOKEN", "RUNNER_READ_TOKEN", "RUNNER_STORE", "DATABASE_URL"}
 
 // environ is the step's environment: what the runner inherited, then the
 // command's, the step's own and its secrets. Of two equal names the last counts.
@@ -107,7 +104,7 @@ func (e *Executor) environ(job runner.Job) []string {
 	}
 	var out []string
 	for _, kv := range env {
-		if name, _, _ := strings.Cut(kv, "="); !strings.HasPrefix(name, "RUNNER_VAR_") && !slices.Contains(ownSecrets, name) {
+		if name, _, _ := strings.Cut(kv, "="); !runner.OwnSecret(name) {
 			out = append(out, kv)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner"
 )
@@ -27,7 +28,7 @@ func (e *Executor) stop(ctx context.Context, dir, reason string, grace time.Dura
 	note, asked := readStop(dir)
 	if !asked {
 		note = stopNote{Reason: reason, Time: time.Now().UTC()}
-		if err := writeJSON(filepath.Join(dir, stopFile), note); err != nil {
+		if err := durable.WriteJSON(filepath.Join(dir, stopFile), note, 0o644); err != nil {
 			return err
 		}
 	}
@@ -36,7 +37,7 @@ func (e *Executor) stop(ctx context.Context, dir, reason string, grace time.Dura
 		return err
 	}
 	note.Killed = true
-	if err := writeJSON(filepath.Join(dir, stopFile), note); err != nil {
+	if err := durable.WriteJSON(filepath.Join(dir, stopFile), note, 0o644); err != nil {
 		return err
 	}
 	_ = syscall.Kill(-pid, syscall.SIGKILL)

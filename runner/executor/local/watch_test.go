@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/runner"
 )
 
@@ -27,7 +28,7 @@ func TestKilledWhileTheKernelFreedMemory(t *testing.T) {
 		syscall.SIGKILL: pipelines.CauseOOM,
 		syscall.SIGSEGV: pipelines.CauseInfrastructure,
 	} {
-		if err := writeJSON(filepath.Join(dir, exitFile), exitNote{Code: -1, Signal: signal}); err != nil {
+		if err := durable.WriteJSON(filepath.Join(dir, exitFile), exitNote{Code: -1, Signal: signal}, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		if exit := w.exit(dir, runner.Job{}); exit.Cause != want {
