@@ -40,7 +40,9 @@ func newSite(t *testing.T, pipeline string) *site {
 }
 
 // block is the executor block of the tests.
-func block() string {
+func block(t *testing.T) string {
+	t.Helper()
+	needCluster(t)
 	return fmt.Sprintf(`
 executor "kubernetes" "lab" {
   kubeconfig = %q
@@ -198,12 +200,13 @@ train "a" {
 // the API server is killed and started again, and the runner is killed. Every
 // run ends well, with the metrics of one that nobody disturbed, each once.
 func TestMatrix(t *testing.T) {
+	needCluster(t)
 	calm := newSite(t, fmt.Sprintf(matrix, "local", fake.EnvDelay, "0s")+`executor "local" "lab" {}`)
 	calm.images(12, 3)
 	calm.apply()
 	want := calm.rows()
 
-	s := newSite(t, fmt.Sprintf(matrix, "kubernetes", fake.EnvDelay, "250ms")+block())
+	s := newSite(t, fmt.Sprintf(matrix, "kubernetes", fake.EnvDelay, "250ms")+block(t))
 	s.images(12, 3)
 	first, out := s.runner("apply", "--auto-approve", "--parallelism=8")
 	ended := make(chan error, 1)
@@ -320,7 +323,7 @@ func TestNativeTraining(t *testing.T) {
 	if len(imageEnv()) == 0 {
 		t.Skip("no ONNX Runtime: make ort obtains it")
 	}
-	s := newSite(t, demo+block())
+	s := newSite(t, demo+block(t))
 	s.images(24, 8)
 	s.apply()
 	runs, _ := s.runs()
@@ -337,7 +340,7 @@ func TestNativeTraining(t *testing.T) {
 // TestCancel: `runner cancel` reaches the pod from another process, and a
 // later apply goes on from the checkpoint that the step wrote.
 func TestCancel(t *testing.T) {
-	s := newSite(t, strings.Replace(fmt.Sprintf(matrix, "kubernetes", fake.EnvDelay, "200ms")+block(), `[0.1, 0.03, 0.01, 0.003]`, "[0.1]", 1))
+	s := newSite(t, strings.Replace(fmt.Sprintf(matrix, "kubernetes", fake.EnvDelay, "200ms")+block(t), `[0.1, 0.03, 0.01, 0.003]`, "[0.1]", 1))
 	s.images(12, 3)
 	cmd, out := s.runner("apply", "--auto-approve")
 	var id string
