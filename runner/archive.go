@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/spool"
 )
 
 // Archive keeps what runs leave in a store of blobs, so that another machine
@@ -99,7 +100,7 @@ func (a *Archive) Sync(ctx context.Context, store Store, pipeline, dir string) (
 		id := m.Key[strings.LastIndexByte(m.Key, '/')+1:]
 		known, err := store.Run(ctx, id)
 		switch {
-		case err == nil && exists(known.Dir):
+		case err == nil && known.Status == pipelines.StatusCompleted && exists(known.Dir):
 			continue // its files are here, and so is what happened to it
 		case err != nil && pipelines.CodeOf(err) != pipelines.CodeNotFound:
 			return added, err
@@ -112,6 +113,14 @@ func (a *Archive) Sync(ctx context.Context, store Store, pipeline, dir string) (
 			return added, err
 		}
 		isNew := known.ID == ""
+		if !isNew && exists(known.Dir) {
+			if !ahead(rec, known) {
+				continue
+			}
+			if err := idle(known); err != nil {
+				return added, err
+			}
+		}
 		if err := a.take(ctx, store, rec, known, dir); err != nil {
 			return added, err
 		}
@@ -120,6 +129,21 @@ func (a *Archive) Sync(ctx context.Context, store Store, pipeline, dir string) (
 		}
 	}
 	return added, nil
+}
+
+// ahead reports that somebody went on with a run since it was worked on here.
+func ahead(rec archived, known pipelines.Run) bool {
+	return rec.Run.Attempts > known.Attempts || rec.Run.Status == pipelines.StatusCompleted
+}
+
+// idle reports nil when no attempt of a run lives on this machine.
+func idle(run pipelines.Run) error {
+	held, err := spool.Held(attemptDir(run.Dir, run.Attempts))
+	if err == nil && held {
+		err = pipelines.Errorf(pipelines.CodeConflict, "run %s of %s is still at work here (attempt %d), and another machine went on with it. Cancel one of them: here with runner cancel %s",
+			run.ID, run.Address, run.Attempts, run.ID)
+	}
+	return err
 }
 
 // take files one archived run in the store.
@@ -154,7 +178,7 @@ func (a *Archive) take(ctx context.Context, store Store, rec archived, known pip
 		}
 		known = filed
 	}
-	if !known.Status.Ended() {
+	if known.Status != pipelines.StatusCompleted && (!known.Status.Ended() || ahead(rec, known)) {
 		if err := a.takeAttempts(ctx, store, rec, from, to); err != nil {
 			return fmt.Errorf("file archived run %s: %w", run.ID, err)
 		}
@@ -176,11 +200,12 @@ func (a *Archive) takeAttempts(ctx context.Context, store Store, rec archived, f
 		return err
 	}
 	for _, at := range rec.Attempts {
-		if slices.ContainsFunc(filed, func(f pipelines.Attempt) bool { return f.Number == at.Number }) {
-			continue
-		}
 		at.Dir = rebase(at.Dir, from, to)
-		if err := store.CreateAttempt(ctx, at); err != nil {
+		save := store.CreateAttempt
+		if slices.ContainsFunc(filed, func(f pipelines.Attempt) bool { return f.Number == at.Number }) {
+			save = store.UpdateAttempt // how it ended may not be known here
+		}
+		if err := save(ctx, at); err != nil {
 			return err
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -352,8 +351,12 @@ func (m *mirror) lines(ctx context.Context, run pipelines.Run, rel string, parts
 	}
 	defer f.Close()
 	offset := archivedFile{Parts: parts}.size()
-	if info, err := f.Stat(); err != nil || info.Size() < offset {
-		return nil, errors.Join(err, fmt.Errorf("%s is shorter than what was archived of it", f.Name()))
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() < offset {
+		return nil, pipelines.Errorf(pipelines.CodeConflict, "another machine wrote the same attempt: %s is shorter than what was archived of it", f.Name())
 	}
 	data, err := io.ReadAll(io.NewSectionReader(f, offset, 1<<62))
 	if err != nil {

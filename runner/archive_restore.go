@@ -90,11 +90,26 @@ func (a *Archive) restore(ctx context.Context, rec archived, dir string, wanted 
 		if !exists(filepath.Join(filepath.Dir(at), name)) {
 			continue
 		}
-		if err := os.Symlink(name, at); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := relink(name, at); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// relink makes a link point to name, whatever it pointed to.
+func relink(name, at string) error {
+	if was, err := os.Readlink(at); err == nil && was == name {
+		return nil
+	}
+	tmp := filepath.Join(filepath.Dir(at), ".restored-"+filepath.Base(at))
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Symlink(name, tmp); err != nil {
+		return err
+	}
+	return os.Rename(tmp, at)
 }
 
 func manifestLast(file string) int {
@@ -105,7 +120,7 @@ func manifestLast(file string) int {
 }
 
 func (a *Archive) restoreFile(ctx context.Context, rec archived, f archivedFile, to string) error {
-	if info, err := os.Stat(to); err == nil && info.Size() == f.size() {
+	if info, err := os.Stat(to); err == nil && info.Size() == f.size() && (len(f.Parts) != 1 || verify(to, f.Parts[0].SHA256) == nil) {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {

@@ -174,8 +174,8 @@ func TestAnotherMachineGoesOn(t *testing.T) {
 		t.Error("model.onnx was not archived")
 	}
 	// And the first machine finds its training done.
-	if out := a.run("apply", "--auto-approve"); !strings.Contains(out, "No changes") && !strings.Contains(out, "completed") {
-		t.Errorf("the first machine:\n%s", out)
+	if out := a.run("apply", "--auto-approve"); !strings.Contains(out, "No changes") {
+		t.Errorf("the first machine does not find what the other one did:\n%s", out)
 	}
 }
 
