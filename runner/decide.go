@@ -73,6 +73,7 @@ func (d *decider) decide(ctx context.Context, step pipelines.Step, results pipel
 		sch, _, _ = a.Schema(step.Task)
 	}
 	d.equip(&dec)
+	dec.settle(sch)
 	inputs, err := d.inputs(ctx, &dec)
 	if err != nil || dec.problems.Err("") != nil {
 		return dec, err
@@ -92,9 +93,6 @@ func (dec *decision) describe() {
 		dec.KnownAfter = append(dec.KnownAfter, KnownAfter{Field: displayField(field), Steps: steps})
 	}
 	slices.SortFunc(dec.KnownAfter, func(a, b KnownAfter) int { return strings.Compare(a.Field, b.Field) })
-	if spec.Train != nil {
-		dec.Settings, dec.Effective = notes(spec.Train.Config), spec.Train.Config.Active()
-	}
 }
 
 // equip checks what the step needs to run on: executor, device, license.

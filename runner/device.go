@@ -1,10 +1,12 @@
 package runner
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/trainwright/trainwright/adapters"
+	"github.com/trainwright/trainwright/hclspec/schema"
 	"github.com/trainwright/trainwright/pipelines"
 )
 
@@ -42,6 +44,35 @@ func (p *Planner) deviceClass(spec pipelines.Spec, info adapters.Info, exec pipe
 		return class, &pr
 	}
 	return class, nil
+}
+
+// settle takes settings out of force that have no effect on the step's device.
+// One that the user wrote is a problem.
+func (dec *decision) settle(sch schema.Schema) {
+	if dec.spec.Train == nil {
+		return
+	}
+	config := maps.Clone(dec.spec.Train.Config)
+	for _, f := range sch.Fields {
+		s := config[f.Name]
+		if s.Inactive != "" {
+			continue
+		}
+		why := f.NoEffect(s.Value, dec.Device)
+		switch {
+		case why == "":
+		case s.Origin.Written():
+			dec.problems = append(dec.problems, problem(s.Range, "Setting not supported",
+				"%s: %s = %v can have no effect here: %s. Remove it, or run where it is supported.", dec.Address, f.Name, s.Value, why))
+		default:
+			s.Inactive = why
+			config[f.Name] = s
+		}
+	}
+	train := *dec.spec.Train
+	train.Config = config
+	dec.spec.Train = &train
+	dec.Settings, dec.Effective = notes(config), config.Active()
 }
 
 // gpusOf reads how many GPUs an executor block asks for.

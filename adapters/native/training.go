@@ -7,7 +7,7 @@ func trainingFields() []schema.Field {
 		{
 			Name: "mixed_precision", Type: schema.Boolean, Label: "Mixed precision",
 			Description: "Compute in half precision where the device is faster for it; weights stay in single precision.",
-			Default:     false,
+			Default:     false, Devices: []string{"cuda"},
 		},
 		{
 			Name: "gradient_clip_value", Type: schema.Number, Label: "Gradient clipping",

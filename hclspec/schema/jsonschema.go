@@ -77,6 +77,9 @@ func (f Field) jsonSchema() map[string]any {
 	if f.Default != nil {
 		out["default"] = f.Default
 	}
+	if len(f.Devices) > 0 {
+		out["x-devices"] = f.Devices
+	}
 	for key, value := range map[string]string{"x-unit": f.Unit, "x-group": f.Group, "x-resume": string(f.Resume)} {
 		if value != "" {
 			out[key] = value

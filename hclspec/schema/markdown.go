@@ -74,6 +74,9 @@ func (f Field) markdown(b *strings.Builder) {
 	if f.Condition != nil {
 		fmt.Fprintf(b, "- active while `%s` is %s\n", f.Condition.Field, f.Condition.words())
 	}
+	if len(f.Devices) > 0 {
+		fmt.Fprintf(b, "- has an effect on: %s\n", strings.Join(f.Devices, ", "))
+	}
 	resume := f.Resume
 	if resume == "" {
 		resume = Forbid

@@ -209,6 +209,16 @@ func (s Schema) Inactive(values map[string]any) map[string]string {
 	return out
 }
 
+// NoEffect says why a value of f has none on a device class ("the device is
+// cpu, not cuda"); "" = it has. The default has its effect, which is that the
+// setting is off, everywhere.
+func (f Field) NoEffect(value any, device string) string {
+	if len(f.Devices) == 0 || device == "" || slices.Contains(f.Devices, device) || Equal(value, f.Default) {
+		return ""
+	}
+	return fmt.Sprintf("the device is %s, not %s", device, strings.Join(f.Devices, " or "))
+}
+
 // Holds reports whether the controlling field's value v satisfies the
 // condition. An Unknown value does.
 func (c Condition) Holds(v any) bool {

@@ -85,6 +85,7 @@ func TestProblems(t *testing.T) {
 		{Field: "optimizer.learning_rate", Value: 0.1, Origin: schema.FromTrain},
 		{Field: "optimizer.learning_rate", Value: 0.2, Origin: schema.FromConfig},
 		{Field: "optimizer.tpye", Value: "adam", Origin: schema.FromConfig},
+		{Field: "optimzer.type", Value: "adam", Origin: schema.FromConfig},
 		{Field: "momentum", Value: 0.9, Origin: schema.FromConfig},
 		{Field: "optimizer.type", Value: "adamx", Origin: schema.FromConfig},
 		{Field: "mixed_precision", Value: "yes", Origin: schema.FromConfig},
@@ -93,7 +94,8 @@ func TestProblems(t *testing.T) {
 	}})
 	want := []string{
 		"They are one value",
-		`Did you mean "optimizer.type"?`,
+		`"optimizer.tpye". Did you mean "optimizer.type"?`,
+		`"optimzer.type". Did you mean "optimizer.type"?`,
 		`"momentum" belongs under block optimizer of config.`,
 		`must be one of "adam", "adamw" or "sgd", not "adamx". Did you mean "adam"?`,
 		`mixed_precision must be true or false, not the string "yes".`,

@@ -31,6 +31,9 @@ type Field struct {
 	Unit        string     `json:"unit,omitempty"`
 	Group       string     `json:"group,omitempty"`
 	Resume      Resume     `json:"resume,omitempty"` // "" = forbid
+	// Devices are the device classes ("cpu", "cuda") on which another value
+	// than the default has an effect; empty = all.
+	Devices []string `json:"devices,omitempty"`
 }
 
 // Type is a field's value type.

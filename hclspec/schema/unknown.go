@@ -14,6 +14,9 @@ func (s Schema) UnknownDetail(name string) string {
 		return fmt.Sprintf("%q is a group of settings (%s), not a value: write it as a block.", name, strings.Join(members, ", "))
 	}
 	if places := s.homes(name); len(places) > 0 {
+		if near := Nearest(prefix(name), places); near != "" {
+			return fmt.Sprintf("%s Did you mean %q?", what, join(near, lastPart(name)))
+		}
 		return fmt.Sprintf("%s %s", what, belongs(lastPart(name), places))
 	}
 	if near := Nearest(name, s.Names()); near != "" {

@@ -56,7 +56,7 @@ func writeSchema(w io.Writer, st view.Style, s schema.Schema, presets schema.Pre
 		if resume == "" {
 			resume = schema.Forbid
 		}
-		rows = append(rows, []string{f.Name, string(f.Type), plain(f.Default), allowed(f), activeWhen(f.Condition), string(resume), f.Description})
+		rows = append(rows, []string{f.Name, string(f.Type), plain(f.Default), allowed(f), activeWhen(f), string(resume), f.Description})
 	}
 	view.Table(w, st, "", rows)
 	names := presetNames(presets)
@@ -114,11 +114,18 @@ func allowed(f schema.Field) string {
 	return "-"
 }
 
-func activeWhen(c *schema.Condition) string {
-	if c == nil {
+func activeWhen(f schema.Field) string {
+	var when []string
+	if c := f.Condition; c != nil {
+		when = append(when, c.Field+" is "+strings.ReplaceAll(strings.Trim(plain(c.Value), "[]"), ", ", " or "))
+	}
+	if len(f.Devices) > 0 {
+		when = append(when, "the device is "+strings.Join(f.Devices, " or "))
+	}
+	if len(when) == 0 {
 		return "always"
 	}
-	return c.Field + " is " + strings.ReplaceAll(strings.Trim(plain(c.Value), "[]"), ", ", " or ")
+	return strings.Join(when, " and ")
 }
 
 // plain writes a value as a user would in HCL; nil is "-".

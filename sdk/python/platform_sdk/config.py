@@ -111,7 +111,9 @@ class ConfigField(_Config):
     """One setting of an advanced config. ``name`` is dotted
     (``optimizer.weight_decay``). ``step`` is a hint for forms, never a
     validity rule. ``condition`` makes the field active only while another
-    field has a value (a list: any of them).
+    field has a value (a list: any of them). ``devices`` are the device classes
+    (``cpu``, ``cuda``) on which another value than the default has an effect;
+    without it, all.
 
     >>> ConfigField(name="ema_decay", type="number", default=0.0, min=0, max=1).label
     'ema_decay'
@@ -130,6 +132,7 @@ class ConfigField(_Config):
     unit: Optional[str] = None
     group: Optional[str] = None
     resume: Optional[Literal["apply", "keep", "reset", "forbid"]] = None
+    devices: Optional[list[Literal["cpu", "cuda"]]] = None
 
     @field_validator("options")
     @classmethod

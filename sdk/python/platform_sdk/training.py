@@ -223,7 +223,7 @@ def standard_schema() -> ConfigSchema:
               step=1, condition=on, description="Turn by a random angle of at most this much to either side. 0 is off."),
         field("augmentation.color_jitter", "number", 0.0, "Augmentation", label="Color jitter", min=0, max=1, step=0.05,
               condition=on, description="Change brightness, contrast and saturation by a random factor of at most this much."),
-        field("mixed_precision", "boolean", False, "Training", label="Mixed precision",
+        field("mixed_precision", "boolean", False, "Training", label="Mixed precision", devices=["cuda"],
               description="Compute in half precision where the device has it."),
         field("gradient_clip_value", "number", 0.0, "Training", label="Gradient clipping", min=0, max=1000, step=0.1,
               description="Largest norm of all gradients together. 0 is off."),

@@ -62,7 +62,7 @@ def schema(task: str) -> ConfigSchema:
         share("fliplr", 0.5, "Probability of a flip left to right.", label="Flip left to right"),
         field("nominal_batch_size", "integer", 64, "Training", "Gradients of batches are summed up to about this many images before an update.",
               unit="images", min=1, max=65536, step=1),
-        field("mixed_precision", "boolean", False, "Training", "Compute in half precision where the device has it."),
+        field("mixed_precision", "boolean", False, "Training", "Compute in half precision where the device has it.", devices=["cuda"]),
         field("early_stopping.patience", "integer", 0, "Training", "Stop after this many epochs without a better monitored metric. 0 is off.",
               "Early stopping patience", unit="epochs", min=0, max=100000, step=1),
         field("single_class", "boolean", False, "Training", "Take all objects as one class.", resume="forbid"),
