@@ -33,6 +33,9 @@ type app struct {
 	files    hclspec.Files // sources read so far, for snippets in messages
 	streamed bool          // stdout carries JSON lines; an error is one of them
 	json2    *os.File      // --json-into, open
+	junit    junitFile     // --junit, of the commands that have it
+
+	source string // the loaded pipeline's name, or its folder's while it has none
 }
 
 func newApp(cfg Config) *app {
@@ -98,6 +101,12 @@ func (a *app) finish(err error) int {
 	var status exitStatus
 	if err != nil && !errors.As(err, &status) {
 		a.reportError(err, code)
+	}
+	if werr := a.junit.write(a, err); werr != nil {
+		a.reportError(werr, exitError)
+		if code == exitDone {
+			code = exitError
+		}
 	}
 	if a.json2 != nil {
 		if cerr := a.json2.Close(); cerr != nil && code == exitDone {

@@ -71,6 +71,7 @@ and --detach comes back at once.`,
 		exitDone, exitError, exitFailed, exitCheck, exitStale, exitLocked, exitCancelled, exitTimeout)
 	flags.register(c)
 	how.register(c)
+	a.junit.register(c, "how its steps and checks ended")
 	server.register(c, "apply on")
 	c.Flags().BoolVar(&detach, "detach", false, "with --server: come back when it is queued")
 	return c
@@ -164,7 +165,7 @@ func (a *app) apply(ctx context.Context, s *session, plan *runner.Plan, how appl
 	commit, branch := gitCommit(ctx, s.pipeline.Dir)
 	result, err := s.applier.Apply(ctx, plan, runner.ApplyOptions{
 		Parallelism: how.parallelism, LockTimeout: how.lockTimeout, Operation: operation,
-		Observer: observers{&jsonLines{app: a}, reports, shown}, Commit: commit, Branch: branch,
+		Observer: observers{&jsonLines{app: a}, reports, &a.junit, shown}, Commit: commit, Branch: branch,
 	})
 	shown.Close()
 	reports.wait.Wait()

@@ -65,6 +65,7 @@ func (a *app) printDiagnostics(w io.Writer, diags hcl.Diagnostics) {
 		b.WriteString("Error: " + diags.Error())
 	}
 	_, _ = io.WriteString(w, clip(strings.TrimRight(a.redactor.hide(b.String()), "\n"))+"\n") // nowhere left to tell
+	a.annotate(w, diags)
 }
 
 // maxLine is how much of a source line or value a message shows, in characters.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"maps"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -48,6 +49,7 @@ func (a *app) load(ctx context.Context, path string, opts hclspec.Options) (*pip
 	a.Adapters = own.with(a.Adapters)
 	a.log.Debug("loaded", "path", path, "files", len(files), "diagnostics", len(diags), "took", time.Since(started))
 	maps.Copy(a.files, files)
+	a.remember(path, p)
 	a.hideVariables(p, opts.Vars)
 	if err := ctx.Err(); err != nil {
 		return nil, diags, err
@@ -56,6 +58,16 @@ func (a *app) load(ctx context.Context, path string, opts hclspec.Options) (*pip
 		return nil, diags, diags
 	}
 	return p, diags, nil
+}
+
+// remember keeps what outcomes are filed under.
+func (a *app) remember(path string, p *pipelines.Pipeline) {
+	if abs, err := filepath.Abs(path); err == nil {
+		a.source = strings.TrimSuffix(filepath.Base(abs), ".hcl")
+	}
+	if p != nil && p.Name != "" {
+		a.source = p.Name
+	}
 }
 
 // loadForUse loads for a command that goes on with the pipeline: warnings are

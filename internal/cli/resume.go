@@ -52,6 +52,7 @@ without it the whole pipeline goes on. It does not ask.`,
 	flags.pipelineFlags.register(c)
 	flags.storeFlags.register(c)
 	how.register(c)
+	a.junit.register(c, "how its steps and checks ended")
 	c.Flags().StringVar(&dir, "dir", ".", "the pipeline's `FOLDER` or file")
 	return c
 }

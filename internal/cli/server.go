@@ -146,7 +146,7 @@ func (a *app) planOnServer(ctx context.Context, c *client.Client, s submit.Submi
 // A wish to stop is passed on.
 func (a *app) follow(ctx context.Context, c *client.Client, id, dir string) error {
 	shown := a.newApplyView()
-	watch := observers{&jsonLines{app: a}, shown}
+	watch := observers{&jsonLines{app: a}, &a.junit, shown}
 	steady := context.WithoutCancel(ctx)
 	c.Patience = 5 * time.Minute // a server may be started anew
 	asked := false

@@ -33,6 +33,7 @@ diagnostics, and conditions on outputs and checks. Nothing is trained: steps end
 at once with the metrics that mock blocks give them, and mocked datasets need no
 files. The state of a test file is its own and is thrown away.
 hclspec/spec.md describes the blocks.`, exitDone, exitError, exitFailed, exitCancelled)
+	a.junit.register(c, "how the runs ended")
 	c.Flags().StringVar(&filter, "filter", "", "only the test file `NAME`")
 	return c
 }
@@ -82,6 +83,7 @@ func (a *app) test(ctx context.Context, path, filter string) error {
 	if len(all) == 0 {
 		return pipelines.Errorf(pipelines.CodeNotFound, "%s has no tests: they are files whose names end in %s, with run blocks", nearPath(dir), rtest.Suffix)
 	}
+	a.junit.tests = all
 	failed := 0
 	for _, o := range all {
 		if !o.Passed {
