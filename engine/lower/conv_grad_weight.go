@@ -29,7 +29,7 @@ func (l *lowerer) gradWeight(x, dy string, c conv) string {
 		return l.gradDepthwise(x, dy, c)
 	case c.group > 1:
 		return l.gradGroups(x, dy, c)
-	case c.r != c.s || c.stride > 2 || c.pad >= c.r:
+	case !c.shiftable():
 		return l.gradColumns(x, dy, c)
 	case c.stride == 2 && c.r > 1:
 		return l.gradStrided(x, dy, c)
@@ -44,6 +44,16 @@ func (l *lowerer) gradWeight(x, dy string, c conv) string {
 	}
 	dw := l.reshape(l.shiftedProduct(x, dy, c), c.r, c.k, c.s, c.c)
 	return l.transpose(dw, 1, 3, 0, 2)
+}
+
+// shiftable reports whether the shifts of image and output gradient can be
+// used: a square kernel of stride 1 or 2, none of whose elements pushes more
+// than the whole image out.
+func (c conv) shiftable() bool {
+	if c.r != c.s || c.stride > 2 || c.pad >= c.r {
+		return false
+	}
+	return c.stride == 2 || c.pad <= min(c.ho, c.wo) && c.r-1-c.pad <= min(c.h, c.w)
 }
 
 // gradStrided turns stride 2 into stride 1 on an image of a quarter of the
@@ -169,7 +179,7 @@ func (l *lowerer) window(x string, i, j int, c conv) string {
 // gradDepthwise multiplies, for each channel, the shifts of x with those of dy.
 func (l *lowerer) gradDepthwise(x, dy string, c conv) string {
 	x, dy = l.transpose(x, 1, 0, 2, 3), l.transpose(dy, 1, 0, 2, 3)
-	if c.r != c.s || c.stride > 2 || c.pad >= c.r {
+	if !c.shiftable() {
 		return l.gradDepthwiseColumns(x, dy, c)
 	}
 	if c.stride == 1 {

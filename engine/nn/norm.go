@@ -50,3 +50,10 @@ func (n *Net) LayerNorm(name string, x graph.Value, eps float32) graph.Value {
 		return n.G.LayerNorm(x, n.Param(name+".weight", Constant(1), d), n.Param(name+".bias", Constant(0), d), eps)
 	})
 }
+
+// LayerNormChannels is LayerNorm over the channels of each pixel of images
+// x [N, C, H, W].
+func (n *Net) LayerNormChannels(name string, x graph.Value, eps float32) graph.Value {
+	y := n.LayerNorm(name, n.G.Transpose(x, 0, 2, 3, 1), eps)
+	return n.G.Transpose(y, 0, 3, 1, 2)
+}

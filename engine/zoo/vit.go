@@ -18,6 +18,16 @@ var vitTiny = Model{
 	forward: vit{patch: 16, width: 192, heads: 3, depth: 12}.forward,
 }
 
+var vitSmall = Model{
+	Info: Info{
+		Name: "vit_small_patch16_224", Tasks: classify, DefaultImageSize: 224, MinImageSize: 32, SizeMultiple: 16,
+		Parameters: 22050664, Hub: "timm/vit_small_patch16_224.augreg_in21k_ft_in1k", Classifier: []string{"head.weight", "head.bias"},
+		Description: "Vision Transformer, small (Dosovitskiy et al., 2020; Touvron et al., 2020): 12 blocks of width 384 over 16 px patches",
+		License:     "apache-2.0", Mean: half, Std: half, Interpolation: "bicubic", CropPct: 0.9,
+	},
+	forward: vit{patch: 16, width: 384, heads: 6, depth: 12}.forward,
+}
+
 // vit is the shape of a Vision Transformer.
 type vit struct{ patch, width, heads, depth int }
 

@@ -24,6 +24,8 @@ var All = []Model{
 	resnet50,
 	mobilenetV3Small,
 	vitTiny,
+	vitSmall,
+	convnextTiny,
 }
 
 // Options say how a model is built.

@@ -5,7 +5,7 @@ zoo's parameters and buffers with these lists, for 1000 classes.
 """
 import timm
 
-MODELS = ["resnet18", "resnet34", "resnet50", "mobilenetv3_small_100", "vit_tiny_patch16_224"]
+MODELS = ["resnet18", "resnet34", "resnet50", "mobilenetv3_small_100", "vit_tiny_patch16_224", "vit_small_patch16_224", "convnext_tiny"]
 
 for name in MODELS:
     model = timm.create_model(name, num_classes=1000)

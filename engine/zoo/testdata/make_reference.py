@@ -118,13 +118,15 @@ RATES = {
     "resnet18": {"sgd": 1e-3, "adam": 1e-5, "adamw": 1e-5},
     "mobilenetv3_small_100": {"sgd": 5e-3, "adam": 1e-4, "adamw": 1e-4},
     "vit_tiny_patch16_224": {"sgd": 1e-3, "adam": 1e-4, "adamw": 1e-4},
+    "vit_small_patch16_224": {"adamw": 1e-4},
+    "convnext_tiny": {"sgd": 1e-3, "adam": 1e-4, "adamw": 1e-4},
 }
 
 
 def main():
     torch.set_num_threads(1)
     forward = {}
-    for name in ["convnet", "resnet18", "resnet34", "resnet50", "mobilenetv3_small_100", "vit_tiny_patch16_224"]:
+    for name in ["convnet", "resnet18", "resnet34", "resnet50", "mobilenetv3_small_100", "vit_tiny_patch16_224", "vit_small_patch16_224", "convnext_tiny"]:
         with torch.no_grad():
             forward[name] = model(name).eval()(batch(0, 2)[0]).flatten().tolist()
     json.dump(forward, open("forward.json", "w"), indent=0)
