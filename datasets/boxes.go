@@ -68,8 +68,9 @@ func (c *Catalog) lookBoxes(ctx context.Context, spec pipelines.DatasetSpec) (pi
 	}
 	index := pipelines.DatasetIndex{Name: spec.Name, Format: report.Format, Classes: l.classes, Splits: map[string][]pipelines.Sample{}, Keypoints: l.keypoints}
 	report.Classes, report.Corrupt = l.classes, l.problems
-	report.Counts, report.Boxes = map[string]map[string]int{}, map[string]map[string]int{}
+	report.Counts, report.Boxes, report.Splits = map[string]map[string]int{}, map[string]map[string]int{}, map[string]int{}
 	for _, f := range files {
+		report.Splits[f.split] += 0 // a split of which nothing is usable is there too
 		if report.Counts[f.split] == nil {
 			report.Counts[f.split], report.Boxes[f.split] = map[string]int{}, map[string]int{}
 			for _, class := range l.classes {
@@ -113,6 +114,7 @@ func (r *boxReport) add(split string, s pipelines.Sample, fact facts) {
 		}
 		seen[b.Label] = true
 	}
+	r.Splits[split]++
 	r.Images++
 	r.Bytes += fact.Bytes
 	size := [2]int{fact.Width, fact.Height}

@@ -24,8 +24,9 @@ type survey struct {
 
 func (s *survey) fill(r *pipelines.DatasetReport) {
 	r.Classes = s.classes
-	r.Counts = map[string]map[string]int{}
+	r.Counts, r.Splits = map[string]map[string]int{}, map[string]int{}
 	for _, split := range s.splits {
+		r.Splits[split] = 0
 		r.Counts[split] = map[string]int{}
 		for _, class := range s.classes {
 			r.Counts[split][class] = 0
@@ -38,6 +39,7 @@ func (s *survey) fill(r *pipelines.DatasetReport) {
 			continue
 		}
 		r.Counts[f.split][f.class]++
+		r.Splits[f.split]++
 		r.Images++
 		r.Bytes += fact.Bytes
 		size := [2]int{fact.Width, fact.Height}

@@ -44,6 +44,7 @@ type DatasetReport struct {
 	Classes     []string                  `json:"classes"`
 	Counts      map[string]map[string]int `json:"counts"`          // split -> class -> images (with boxes: that show it)
 	Boxes       map[string]map[string]int `json:"boxes,omitempty"` // split -> class -> boxes
+	Splits      map[string]int            `json:"splits"`          // images in each split
 	Images      int                       `json:"images"`
 	Bytes       int64                     `json:"bytes"`
 	MinSize     [2]int                    `json:"min_size"` // width, height in pixels

@@ -18,6 +18,7 @@ type fakeDatasets struct {
 func newFakeDatasets() *fakeDatasets {
 	return &fakeDatasets{report: pipelines.DatasetReport{
 		Fingerprint: "sha256:d1", Classes: []string{"rose", "tulip"},
+		Splits: map[string]int{"train": 22, "val": 6},
 		Counts: map[string]map[string]int{"train": {"rose": 10, "tulip": 12}, "val": {"rose": 3, "tulip": 3}},
 	}}
 }

@@ -71,7 +71,7 @@ func TestPlanRefuses(t *testing.T) {
 			p.Trackers = []pipelines.BackendConfig{{Type: "mlflow", Range: at(50)}}
 		}, "main.hcl:50,3: Not available in this version"},
 		{"a missing device", func(_ *house, s *trainStep, _ *pipelines.Pipeline) { s.spec.Train.Device = "cuda:1" }, "No such device"},
-		{"an empty split", func(h *house, _ *trainStep, _ *pipelines.Pipeline) { delete(h.data.report.Counts, "train") }, "Split is empty"},
+		{"an empty split", func(h *house, _ *trainStep, _ *pipelines.Pipeline) { delete(h.data.report.Splits, "train") }, "Split is empty"},
 		{"a missing weights file", func(_ *house, s *trainStep, _ *pipelines.Pipeline) {
 			s.spec.Model = &pipelines.ModelSpec{Name: "net", Weights: &pipelines.WeightsFile{Path: "none.safetensors"}}
 		}, "there is no file or folder"},

@@ -60,15 +60,11 @@ func usable(spec pipelines.Spec, report pipelines.DatasetReport, r pipelines.Ran
 	if spec.Evaluate != nil {
 		split = spec.Evaluate.Split
 	}
-	total := 0
-	for _, n := range report.Counts[split] {
-		total += n
-	}
-	if total > 0 || len(report.Counts) == 0 {
+	if report.Splits[split] > 0 || len(report.Splits) == 0 {
 		return nil
 	}
 	return Problems{problem(r, "Split is empty", "%s needs images in split %q of dataset %q, which has none (it has: %s).",
-		spec.Address, split, report.Name, strings.Join(slices.Sorted(maps.Keys(report.Counts)), ", "))}
+		spec.Address, split, report.Name, strings.Join(slices.Sorted(maps.Keys(report.Splits)), ", "))}
 }
 
 func someProblems(files []pipelines.FileProblem) string {

@@ -10,8 +10,14 @@ import (
 
 	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/adapters/native"
+	"github.com/trainwright/trainwright/adapters/python"
+	"github.com/trainwright/trainwright/adapters/timm"
+	"github.com/trainwright/trainwright/adapters/transformers"
 	"github.com/trainwright/trainwright/internal/cli"
 )
+
+// registry has the real adapters; what an example plans needs no Python.
+var registry = adapters.Registry{native.Adapter{}, timm.New(python.Host{}), transformers.New(python.Host{})}
 
 // run executes a command line in this process and returns what it wrote.
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
@@ -19,7 +25,7 @@ func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	code = cli.Run(context.Background(), cli.Config{
 		Args: args, Stdin: bytes.NewReader(nil), Stdout: &out, Stderr: &errs, Env: os.Environ(),
-		Adapters: adapters.Registry{native.Adapter{}}, Now: time.Now,
+		Adapters: registry, Now: time.Now,
 	})
 	return code, out.String(), errs.String()
 }
@@ -38,6 +44,10 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("KUBECONFIG", kubeconfig)
+	shapes := filepath.Join(t.TempDir(), "shapes")
+	if code, _, stderr := run(t, "dataset", "sample", "shapes", shapes, "--train=24", "--val=8"); code != 0 {
+		t.Fatal(stderr)
+	}
 	dirs, err := filepath.Glob("../../examples/*")
 	if err != nil || len(dirs) == 0 {
 		t.Fatalf("no examples: %v", err)
@@ -57,6 +67,10 @@ func TestExamples(t *testing.T) {
 				if code, stdout, stderr := run(t, "test", dir); code != 0 {
 					t.Errorf("test: %s%s", stdout, stderr)
 				}
+			}
+			data := data
+			if filepath.Base(dir) == "detection" {
+				data = shapes
 			}
 			state := filepath.Join(t.TempDir(), "state.db")
 			if code, stdout, stderr := run(t, "plan", "--var=data="+data, "--store="+state, dir); code != 0 {

@@ -79,7 +79,7 @@ func sampleData(t *testing.T) report.Data {
 		Messages:    []runner.MessageRow{{Message: pipelines.Message{Level: "warning", Text: "environment differs: threads 2 -> 4"}}},
 		Spec:        &pipelines.Spec{Train: &pipelines.TrainSpec{Epochs: 12, BatchSize: 64, LearningRate: 1e-3, Seed: 7, Device: "auto", Config: config}},
 		Dataset: &pipelines.DatasetReport{Name: "flowers", Path: "data/flowers", Format: "imagefolder", Fingerprint: "sha256:cc", Classes: classes, Images: 1000, Bytes: 5 << 20,
-			MinSize: [2]int{64, 64}, MaxSize: [2]int{500, 375}, Counts: map[string]map[string]int{"train": {"daisy": 200, "rose": 200, hostile: 200, "tulip": 200}, "val": {"daisy": 50, "rose": 50, hostile: 50, "tulip": 50}}},
+			MinSize: [2]int{64, 64}, MaxSize: [2]int{500, 375}, Splits: map[string]int{"train": 800, "val": 200}, Counts: map[string]map[string]int{"train": {"daisy": 200, "rose": 200, hostile: 200, "tulip": 200}, "val": {"daisy": 50, "rose": 50, hostile: 50, "tulip": 50}}},
 		Version: "0.1.0", Now: start.Add(84 * time.Second),
 	}
 }

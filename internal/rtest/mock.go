@@ -73,7 +73,7 @@ func (m mock) report(spec pipelines.DatasetSpec) pipelines.DatasetReport {
 		classes = []string{"a", "b"}
 	}
 	r := pipelines.DatasetReport{Name: spec.Name, Path: spec.Path, Format: spec.Format, Classes: classes,
-		Counts: map[string]map[string]int{}, MinSize: [2]int{64, 64}, MaxSize: [2]int{64, 64}}
+		Counts: map[string]map[string]int{}, Splits: map[string]int{}, MinSize: [2]int{64, 64}, MaxSize: [2]int{64, 64}}
 	for split, n := range map[string]int{"train": count(m.Train, 100), "val": count(m.Val, 20), "test": count(m.Test, 0)} {
 		if n == 0 {
 			continue
@@ -81,6 +81,7 @@ func (m mock) report(spec pipelines.DatasetSpec) pipelines.DatasetReport {
 		r.Counts[split] = map[string]int{}
 		for _, c := range classes {
 			r.Counts[split][c] = n
+			r.Splits[split] += n
 			r.Images += n
 		}
 	}

@@ -45,7 +45,15 @@ func Dataset(w io.Writer, s Style, r pipelines.DatasetReport, split *pipelines.S
 	for _, n := range totals {
 		last = append(last, strconv.Itoa(n))
 	}
-	Table(w, s, "  ", append(rows, last))
+	rows = append(rows, last)
+	if r.Boxes != nil {
+		images := []string{"(images)"}
+		for _, sp := range splits {
+			images = append(images, strconv.Itoa(r.Splits[sp]))
+		}
+		rows = append(rows, images)
+	}
+	Table(w, s, "  ", rows)
 
 	if n := len(r.Corrupt); n > 0 {
 		what := "file"

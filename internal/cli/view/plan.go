@@ -205,15 +205,10 @@ func planDatasets(w io.Writer, s Style, datasets []runner.PlannedDataset) {
 }
 
 func splitCount(r pipelines.DatasetReport, split string) string {
-	counts, ok := r.Counts[split]
-	if !ok {
-		return "-"
+	if n, ok := r.Splits[split]; ok {
+		return fmt.Sprint(n)
 	}
-	n := 0
-	for _, c := range counts {
-		n += c
-	}
-	return fmt.Sprint(n)
+	return "-"
 }
 
 func planChecks(w io.Writer, s Style, checks []runner.PlannedCheck) {

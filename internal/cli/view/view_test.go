@@ -44,7 +44,7 @@ func plan() *runner.Plan {
 			{Address: "export.onnx", Kind: pipelines.KindExport, Action: runner.ActionDecideLater, Reason: "Decided after train.new.",
 				KnownAfter: []runner.KnownAfter{{Field: "checkpoint", Steps: []pipelines.Address{"train.new"}}}},
 		},
-		Datasets: []runner.PlannedDataset{{Name: "flowers", Previous: "sha256:old", Report: pipelines.DatasetReport{Format: "imagefolder", Fingerprint: "sha256:new", Classes: []string{"cat", "dog"}, Counts: counts}}},
+		Datasets: []runner.PlannedDataset{{Name: "flowers", Previous: "sha256:old", Report: pipelines.DatasetReport{Format: "imagefolder", Fingerprint: "sha256:new", Classes: []string{"cat", "dog"}, Counts: counts, Splits: map[string]int{"train": 170, "val": 42}}}},
 		Checks: []runner.PlannedCheck{
 			{Address: "check.good", State: runner.CheckPassed, Values: []pipelines.Operand{{Expr: "train.base.metrics.accuracy", Value: "0.93"}}},
 			{Address: "check.bad", State: runner.CheckFailed, Message: "accuracy is below 0.99"},
