@@ -25,7 +25,7 @@ test-parity: ort ## every zoo model and optimizer against stored PyTorch referen
 	$(GO) test -count=1 ./engine/zoo ./engine/train ./engine/lower
 
 test-python: ort .venv/installed ## the Python SDK, with torch
-	.venv/bin/python -m pytest -q sdk/python
+	.venv/bin/python -P -m pytest -q sdk/python
 	RUNNER_TEST_PYTHON=$(CURDIR)/.venv/bin/python $(GO) test -count=1 -timeout 20m -run 'TestBuiltIn|TestAdaptersGuide' ./adapters/python ./internal/cli
 
 .venv/installed: sdk/python/requirements-test.txt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.util
 import inspect
 import sys
@@ -31,8 +32,7 @@ def load_module(source: str) -> ModuleType:
         path = path / "__init__.py"
     if not path.is_file():
         raise AdapterError(f"adapter file {path} does not exist")
-    # The file's own folder first, as if it were run as a script, so that it may import its neighbours.
-    sys.path.insert(0, str(path.parent.resolve()))
+    _import_neighbours(str(path.parent.resolve()))
     name = path.stem if path.name != "__init__.py" else path.parent.name
     spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=[str(path.parent)] if path.name == "__init__.py" else None)
     assert spec is not None and spec.loader is not None
@@ -40,6 +40,26 @@ def load_module(source: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+class _Neighbours(importlib.machinery.FileFinder):
+    """Finds modules and packages in a folder; a folder of data is no package."""
+
+    def find_spec(self, fullname: str, target: Optional[ModuleType] = None) -> Optional[importlib.machinery.ModuleSpec]:
+        spec = super().find_spec(fullname, target)
+        return spec if spec is not None and spec.loader is not None else None
+
+
+def _import_neighbours(folder: str) -> None:
+    """Lets an adapter's file import the modules beside it. They come after what
+    is installed: the folder may be a pipeline's, with anything in it, and a
+    ``numpy.py`` or a data folder ``datasets/`` there must not stand in for the package."""
+    machinery = importlib.machinery
+    sys.path_importer_cache[folder] = _Neighbours(
+        folder, (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES), (machinery.SourceFileLoader, machinery.SOURCE_SUFFIXES),
+        (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES))
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def adapter_class(module: ModuleType, framework: Optional[str] = None) -> type[TrainingAdapter]:

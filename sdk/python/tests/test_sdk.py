@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,27 @@ def test_import_loads_no_framework():
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
                          cwd=Path(__file__).parents[1])
     assert out.stdout.strip() == "[]"
+
+
+def test_a_working_folder_with_anything_in_it_does_no_harm(tmp_path):
+    """Not to an adapter that lies in it either, which imports its neighbours all the same."""
+    for folder in ("datasets", "torch", "timm", "transformers"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "readme.txt").write_text("data")
+    for module in ("numpy", "random", "json", "pydantic"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('the wrong one')")
+    (tmp_path / "helpers").mkdir()
+    (tmp_path / "helpers" / "__init__.py").write_text("answer = 42")
+    (tmp_path / "mine.py").write_text(
+        "import importlib.util, json, random, sys\nimport helpers\nimport pydantic\n"
+        "for name in ('datasets', 'torch', 'timm', 'transformers', 'numpy'):\n"
+        "    spec = importlib.util.find_spec(name)\n"
+        "    assert spec is None or name == 'numpy' or spec.loader is not None, spec\n"
+        "print(helpers.answer)")
+    code = "from platform_sdk.loading import load_module; load_module('mine.py')"
+    out = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=tmp_path,
+                         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    assert out.stdout.strip() == "42", out.stderr
 
 
 def test_unknown_and_wrong_fields_are_errors():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,10 +175,10 @@ def step_task(tmp_path, data, attempt, resume):
     return folder
 
 
-def run_step(folder, kill_after=None):
+def run_step(folder, kill_after=None, source=HERE / "tiny_adapter.py"):
     env = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
-    process = subprocess.Popen([sys.executable, "-m", "platform_sdk.step", str(folder / "task.json"), "--adapter", str(HERE / "tiny_adapter.py")],
-                               env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-P", "-m", "platform_sdk.step", str(folder / "task.json"), "--adapter", str(source)],
+                               env=env, cwd=source.parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     if kill_after:
         deadline = time.time() + 60
         while time.time() < deadline and not ((folder / "events.ndjson").exists() and kill_after in (folder / "events.ndjson").read_text()):
@@ -202,6 +203,17 @@ def test_kill_and_resume_under_the_protocol(tmp_path, dots):
     types = [e["type"] for e in second]
     assert types.index("config_applied") < types.index("resumed") < types.index("metrics")
     assert second[-1]["result"]["state"] == "completed"
+
+
+def test_a_folder_of_anything_around_the_adapter_does_no_harm(tmp_path, dots):
+    place = tmp_path / "pipeline"
+    for folder in ("datasets", "torch", "torchvision"):
+        (place / folder).mkdir(parents=True)
+    for module in ("numpy", "random", "PIL"):
+        (place / f"{module}.py").write_text("raise SystemExit('the wrong one')")
+    shutil.copy(HERE / "tiny_adapter.py", place / "tiny_adapter.py")
+    events = run_step(step_task(tmp_path / "run", dots, 1, False), source=place / "tiny_adapter.py")
+    assert events[-1]["result"]["state"] == "completed"
 
 
 def test_spool_is_used_by_the_logger(tmp_path, dots):

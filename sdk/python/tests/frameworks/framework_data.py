@@ -110,7 +110,7 @@ def step_task(folder, adapter, model, index, attempt, resume, config=None, task=
 def run_step(folder, kill_after=None):
     """Runs an attempt as the runner does, killed once its events hold a text; returns the events."""
     adapter = json.loads((folder / "task.json").read_text())["adapter"]
-    process = subprocess.Popen([sys.executable, "-m", "platform_sdk.step", str(folder / "task.json"), "--adapter", f"platform_sdk.adapters.{adapter}"],
+    process = subprocess.Popen([sys.executable, "-P", "-m", "platform_sdk.step", str(folder / "task.json"), "--adapter", f"platform_sdk.adapters.{adapter}"],
                                env={**os.environ, "PYTHONPATH": str(SDK)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     spool = folder / "events.ndjson"
     if kill_after:

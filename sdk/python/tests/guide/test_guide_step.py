@@ -33,7 +33,7 @@ def make_task(tmp_path, dataset, attempt=1, resume=False, config=None, written=(
 
 def run_step(task, **kw):
     env = {**os.environ, "PYTHONPATH": f"{SDK}:{HERE}"}
-    done = subprocess.run([sys.executable, "-m", "platform_sdk.step", str(task), "--adapter", ADAPTER],
+    done = subprocess.run([sys.executable, "-P", "-m", "platform_sdk.step", str(task), "--adapter", ADAPTER],
                           env=env, capture_output=True, text=True, timeout=120, **kw)
     events = [json.loads(line) for line in (task.parent / "events.ndjson").read_text().splitlines()]
     return done, events
@@ -93,7 +93,7 @@ def test_resume_passes_over_an_unreadable_checkpoint(tmp_path, tiny_imagefolder)
 def test_sigterm_ends_cancelled_and_resumes(tmp_path, tiny_imagefolder):
     task = make_task(tmp_path, tiny_imagefolder, epochs=5000)
     env = {**os.environ, "PYTHONPATH": f"{SDK}:{HERE}"}
-    process = subprocess.Popen([sys.executable, "-m", "platform_sdk.step", str(task), "--adapter", ADAPTER], env=env,
+    process = subprocess.Popen([sys.executable, "-P", "-m", "platform_sdk.step", str(task), "--adapter", ADAPTER], env=env,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     spool = task.parent / "events.ndjson"
     deadline = time.time() + 60
