@@ -52,6 +52,8 @@ type Info struct {
 	Formats     []string `json:"formats"` // dataset formats it takes
 	Devices     []string `json:"devices"` // cpu, cuda
 	Kinds       []string `json:"kinds"`   // train, evaluate, export
+	// MaxGPUs is how many GPUs, and machines, one step can use; 0 = as many as it is given.
+	MaxGPUs int `json:"max_gpus,omitempty"`
 	// Lock is a hash of what else decides results (a requirements lock); part of content keys.
 	Lock string `json:"lock,omitempty"`
 }

@@ -153,7 +153,11 @@ func (s *scope) device(b *block, path string, out *string, adapter string) {
 		return
 	}
 	if !devicePattern.MatchString(t) {
-		s.fail(b.at("device"), "Invalid value", "\"device\" must be \"auto\", \"cpu\", \"cuda\" or \"cuda:N\", not %q.%s", t, didYouMean(t, []string{"auto", "cpu", "cuda"}))
+		hint := didYouMean(t, []string{"auto", "cpu", "cuda"})
+		if strings.Contains(t, ",") {
+			hint = " It names one device: several steps of a matrix use several."
+		}
+		s.fail(b.at("device"), "Invalid value", "\"device\" must be \"auto\", \"cpu\", \"cuda\" or \"cuda:N\", not %q.%s", t, hint)
 		return
 	}
 	kind, _, _ := strings.Cut(t, ":")

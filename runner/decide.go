@@ -123,6 +123,9 @@ func (d *decider) equip(dec *decision) {
 	if dec.Device = device; pr != nil {
 		dec.problems = append(dec.problems, *pr)
 	}
+	if pr := tooMany(dec.Address, info, dec.exec); pr != nil {
+		dec.problems = append(dec.problems, *pr)
+	}
 	found := licenses(dec.spec, dec.adapter)
 	dec.License = strings.Join(found, ", ")
 	dec.problems = append(dec.problems, forbidden(d.pipe.Policy, step, found)...)

@@ -3,6 +3,7 @@ package runner
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/trainwright/trainwright/adapters"
@@ -27,7 +28,7 @@ func (p *Planner) deviceClass(spec pipelines.Spec, info adapters.Info, exec pipe
 		gpus = gpusOf(exec)
 	}
 	takes := slices.Contains(info.Devices, "cuda")
-	class, _, _ := strings.Cut(want, ":")
+	class, number, _ := strings.Cut(want, ":")
 	if class == "" || class == "auto" {
 		if gpus > 0 && takes {
 			return "cuda", nil
@@ -43,7 +44,29 @@ func (p *Planner) deviceClass(spec pipelines.Spec, info adapters.Info, exec pipe
 		pr := problem(r, "No such device", "device = %q needs a CUDA device and the executor has none. Use device = \"auto\", or an executor with gpus.", want)
 		return class, &pr
 	}
+	// A cluster's executor says less than its pods have (gpu_resource).
+	if n, err := strconv.Atoi(number); err == nil && n >= gpus && exec.Type != "kubernetes" {
+		pr := problem(r, "No such device", "device = %q, but %s has %d CUDA device(s), counted from cuda:0. Use device = \"cuda\" for any of them.", want, executorName(exec), gpus)
+		return class, &pr
+	}
 	return class, nil
+}
+
+// tooMany is a problem where an executor gives a step more GPUs or machines
+// than its adapter can use.
+func tooMany(address pipelines.Address, info adapters.Info, exec pipelines.ExecutorConfig) *Problem {
+	if info.MaxGPUs == 0 {
+		return nil
+	}
+	for _, name := range []string{"gpus", "nodes"} {
+		if n, ok := number(exec.Attributes[name]); ok && int(n) > info.MaxGPUs {
+			pr := problem(exec.Range, "More devices than can be used",
+				"%s: %s asks for %s = %d, but adapter %q trains on %d GPU. Set %s = %d; the steps of a matrix run beside each other, one on each GPU.",
+				address, executorName(exec), name, int(n), info.Name, info.MaxGPUs, name, info.MaxGPUs)
+			return &pr
+		}
+	}
+	return nil
 }
 
 // settle takes settings out of force that have no effect on the step's device.
@@ -77,12 +100,7 @@ func (dec *decision) settle(sch schema.Schema) {
 
 // gpusOf reads how many GPUs an executor block asks for.
 func gpusOf(exec pipelines.ExecutorConfig) int {
-	switch n := exec.Attributes["gpus"].(type) {
-	case int:
-		return n
-	case int64:
-		return int(n)
-	case float64:
+	if n, ok := number(exec.Attributes["gpus"]); ok {
 		return int(n)
 	}
 	if r, ok := exec.Attributes["resources"].(map[string]any); ok && r["nvidia.com/gpu"] != nil {

@@ -71,6 +71,14 @@ func TestPlanRefuses(t *testing.T) {
 			p.Trackers = []pipelines.BackendConfig{{Type: "mlflow", Range: at(50)}}
 		}, "main.hcl:50,3: Not available in this version"},
 		{"a missing device", func(_ *house, s *trainStep, _ *pipelines.Pipeline) { s.spec.Train.Device = "cuda:1" }, "No such device"},
+		{"a device beyond the last", func(h *house, s *trainStep, _ *pipelines.Pipeline) {
+			h.Planner.GPUs = 2
+			s.spec.Train.Device = "cuda:2"
+		}, "2 CUDA device(s), counted from cuda:0"},
+		{"another number of classes", func(_ *house, s *trainStep, _ *pipelines.Pipeline) {
+			s.spec.Model = &pipelines.ModelSpec{Name: "net", NumClasses: 9}
+			s.spec.Ranges = map[string]pipelines.Range{"model.num_classes": at(12)}
+		}, "main.hcl:12,3: Number of classes contradicts the dataset"},
 		{"an empty split", func(h *house, _ *trainStep, _ *pipelines.Pipeline) { delete(h.data.report.Splits, "train") }, "Split is empty"},
 		{"a missing weights file", func(_ *house, s *trainStep, _ *pipelines.Pipeline) {
 			s.spec.Model = &pipelines.ModelSpec{Name: "net", Weights: &pipelines.WeightsFile{Path: "none.safetensors"}}
@@ -100,6 +108,24 @@ func TestUnavailableExecutor(t *testing.T) {
 	_, err := h.Plan(t.Context(), p, runner.PlanOptions{})
 	if err == nil || !strings.Contains(err.Error(), "main.hcl:60,3") || !strings.Contains(err.Error(), "not available in this version") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestMoreDevicesThanAnAdapterUses(t *testing.T) {
+	for name, want := range map[string]string{"gpus": "gpus = 2", "nodes": "nodes = 2", "image": ""} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.adapt.info.MaxGPUs = 1
+			p := h.pipeline(train("a"))
+			p.Steps[0].Executor = "executor.dagger.two"
+			p.Executors = map[pipelines.Address]pipelines.ExecutorConfig{"executor.dagger.two": {
+				Address: "executor.dagger.two", Type: "dagger", Range: at(61), Attributes: map[string]any{name: int64(2)}}}
+			_, err := h.Plan(t.Context(), p, runner.PlanOptions{})
+			refused := strings.Contains(fmt.Sprint(err), "main.hcl:61,3: More devices than can be used")
+			if refused != (want != "") || refused && !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want %q", err, want)
+			}
+		})
 	}
 }
 

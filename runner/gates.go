@@ -60,11 +60,17 @@ func usable(spec pipelines.Spec, report pipelines.DatasetReport, r pipelines.Ran
 	if spec.Evaluate != nil {
 		split = spec.Evaluate.Split
 	}
-	if report.Splits[split] > 0 || len(report.Splits) == 0 {
-		return nil
+	var out Problems
+	if report.Splits[split] == 0 && len(report.Splits) > 0 {
+		out = append(out, problem(r, "Split is empty", "%s needs images in split %q of dataset %q, which has none (it has: %s).",
+			spec.Address, split, report.Name, strings.Join(slices.Sorted(maps.Keys(report.Splits)), ", ")))
 	}
-	return Problems{problem(r, "Split is empty", "%s needs images in split %q of dataset %q, which has none (it has: %s).",
-		spec.Address, split, report.Name, strings.Join(slices.Sorted(maps.Keys(report.Splits)), ", "))}
+	if m := spec.Model; m != nil && m.NumClasses > 0 && len(report.Classes) > 0 && m.NumClasses != len(report.Classes) {
+		out = append(out, problem(fieldRange(spec, "model.num_classes"), "Number of classes contradicts the dataset",
+			"%s: num_classes = %d, but dataset %q has %d classes (%s). Remove num_classes, which is found in the dataset, or correct the dataset.",
+			spec.Address, m.NumClasses, report.Name, len(report.Classes), some(report.Classes)))
+	}
+	return out
 }
 
 func someProblems(files []pipelines.FileProblem) string {

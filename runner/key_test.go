@@ -42,7 +42,9 @@ var decides = []mutation{
 	})},
 	{"model name", spec(func(s *pipelines.Spec) { s.Model = &pipelines.ModelSpec{Name: "other", ImageSize: 32} })},
 	{"image size", spec(func(s *pipelines.Spec) { s.Model = &pipelines.ModelSpec{Name: "net", ImageSize: 64} })},
-	{"num_classes", spec(func(s *pipelines.Spec) { s.Model = &pipelines.ModelSpec{Name: "net", ImageSize: 32, NumClasses: 3} })},
+	{"number of classes", func(h *house, _ *trainStep, _ *pipelines.Pipeline) {
+		h.data.report.Classes = []string{"rose", "tulip", "violet"}
+	}},
 	{"freeze", spec(func(s *pipelines.Spec) {
 		s.Model = &pipelines.ModelSpec{Name: "net", ImageSize: 32, Freeze: []string{"stem.*"}}
 	})},

@@ -46,6 +46,7 @@ func (Adapter) Info() adapters.Info {
 		Formats:     []string{"dice", "imagefolder"},
 		Devices:     []string{"cpu", "cuda"},
 		Kinds:       []string{"train", "evaluate", "export"},
+		MaxGPUs:     1,
 	}
 }
 

@@ -52,6 +52,13 @@ dataset "ok" {
   format = "imagefolder"
   path   = "data"
 }
+train "two_devices" {
+  model      = model.ok
+  dataset    = dataset.ok
+  epochs     = 1
+  batch_size = 8
+  device     = "cuda:0,cuda:1" # ERROR: Invalid value | names one device
+}
 train "t" {
   model      = model.ok
   dataset    = dataset.ok
