@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/trainwright/trainwright/hclspec/schema"
 	"github.com/trainwright/trainwright/pipelines"
@@ -67,9 +68,9 @@ func (p *probe) compareApplied(task pipelines.Task, a attemptEnd) {
 		}
 		got, ok := c.Values[name]
 		if !ok {
-			p.errorf("config_applied does not tell %s", name)
+			p.fieldf(name, "config_applied does not tell %s", name)
 		} else if !schema.Equal(got, want) {
-			p.errorf("config_applied tells %s = %s, asked was %s", name, schema.Format(got), schema.Format(want))
+			p.fieldf(name, "config_applied tells %s = %s, asked was %s", name, schema.Format(got), schema.Format(want))
 		}
 	}
 	for name, want := range map[string]any{"epochs": task.Train.Epochs, "batch_size": task.Train.BatchSize, "learning_rate": task.Train.LearningRate} {
@@ -94,56 +95,115 @@ func checkRepeatable(p *probe) {
 // training did, not what it says.
 func checkEveryField(p *probe) {
 	s := p.schema()
-	bases := map[string]attemptEnd{}
+	b := bases{p: p, s: s, made: map[string]*base{}}
+	slots := make(chan struct{}, max(1, p.Parallel))
+	var all sync.WaitGroup
 	for _, f := range s.Fields {
 		if _, skip := p.Skip[f.Name]; skip {
 			continue
 		}
-		with, err := p.prepare(s, f)
-		if err != nil {
-			p.errorf("%v", err)
-			continue
-		}
-		key := fmt.Sprint(slices.Sorted(maps.Keys(with)), with)
-		base, ok := bases[key]
-		if !ok {
-			base = p.complete(p.with(s, with))
-			bases[key] = base
-		}
-		p.changeField(s, f, with, base)
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			p.protect(func() { p.changeField(s, f, &b) })
+		})
 	}
+	all.Wait()
+	slices.SortStableFunc(p.failures, func(x, y Failure) int {
+		return slices.Index(s.Names(), x.Field) - slices.Index(s.Names(), y.Field)
+	})
 }
 
-func (p *probe) changeField(s schema.Schema, f schema.Field, with map[string]any, base attemptEnd) {
-	before := p.with(s, with).Train.Config[f.Name]
-	value, ok := p.Change[f.Name]
-	if !ok {
-		if value, ok = another(f, before); !ok {
-			p.errorf("field %s: no other value can be thought of; give one in Harness.Change", f.Name)
-			return
-		}
+// bases are trainings that changed ones are compared with, each made once.
+type bases struct {
+	p    *probe
+	s    schema.Schema
+	mu   sync.Mutex
+	made map[string]*base
+}
+
+type base struct {
+	once sync.Once
+	end  attemptEnd
+	ok   bool
+}
+
+func (b *bases) with(fields map[string]any) (attemptEnd, bool) {
+	b.mu.Lock()
+	key := fmt.Sprint(slices.Sorted(maps.Keys(fields)), fields)
+	x := b.made[key]
+	if x == nil {
+		x = &base{}
+		b.made[key] = x
 	}
-	with = maps.Clone(with)
-	with[f.Name] = value
-	task := p.with(s, with)
-	a := p.run(task)
-	if c, ok := a.applied(); ok {
-		if _, no := c.Unsupported[f.Name]; no {
-			return
-		}
-	}
-	if r := a.result(); r.Cause == pipelines.CauseConfig && strings.Contains(r.Error, f.Name) {
-		return // refused by name: it cannot be had here, and nobody believes that it is
-	}
-	if r := a.result(); r.State != pipelines.StatusCompleted {
-		p.errorf("with %s = %s the training ended as %q: %s\n%s", f.Name, schema.Format(value), r.State, r.Error, a.log)
+	b.mu.Unlock()
+	x.once.Do(func() {
+		b.p.protect(func() { x.end, x.ok = b.p.complete(b.p.with(b.s, fields)), true })
+	})
+	return x.end, x.ok
+}
+
+// most is how many values of a field are tried before it is said to have no effect.
+const most = 4
+
+func (p *probe) changeField(s schema.Schema, f schema.Field, b *bases) {
+	with, err := p.prepare(s, f)
+	if err != nil {
+		p.fieldf(f.Name, "%v", err)
 		return
 	}
-	p.compareApplied(task, a)
-	if bytes.Equal(p.final(base), p.final(a)) && maps.Equal(curve(base), curve(a)) {
-		p.errorf("%s = %s in place of %s changed neither weights nor metrics nor schedule: the field has no effect",
-			f.Name, schema.Format(value), schema.Format(before))
+	unchanged, ok := b.with(with)
+	if !ok {
+		return // told already
 	}
+	before := p.with(s, with).Train.Config[f.Name]
+	values := others(f, before)
+	if v, given := p.Change[f.Name]; given {
+		values = []any{v}
+	}
+	if len(values) == 0 {
+		p.fieldf(f.Name, "%s: no other value than %s can be thought of", f.Name, schema.Format(before))
+		return
+	}
+	var tried []string
+	refused := ""
+	for _, value := range values[:min(most, len(values))] {
+		with := maps.Clone(with)
+		with[f.Name] = value
+		task := p.with(s, with)
+		a := p.run(task)
+		r := a.result()
+		c, _ := a.applied()
+		if p.unsupported(f) && (c.Unsupported[f.Name] != "" || r.Cause == pipelines.CauseConfig && strings.Contains(r.Error, f.Name)) {
+			return // it cannot be had here, and nobody believes that it is
+		}
+		tried = append(tried, schema.Format(value))
+		if r.Cause == pipelines.CauseConfig {
+			refused = r.Error
+			continue
+		}
+		if r.State != pipelines.StatusCompleted {
+			p.fieldf(f.Name, "with %s = %s the training ended as %q: %s\n%s", f.Name, schema.Format(value), r.State, r.Error, a.tail())
+			return
+		}
+		p.compareApplied(task, a)
+		if !bytes.Equal(p.final(unchanged), p.final(a)) || !maps.Equal(curve(unchanged), curve(a)) {
+			return
+		}
+		refused = ""
+	}
+	if refused != "" {
+		p.fieldf(f.Name, "%s = %s was refused: %s", f.Name, strings.Join(tried, ", "), refused)
+		return
+	}
+	p.fieldf(f.Name, "%s = %s in place of %s changed neither weights nor metrics nor schedule: the field has no effect",
+		f.Name, strings.Join(tried, ", then "), schema.Format(before))
+}
+
+// unsupported: the field has no effect on the CPU, and says so.
+func (p *probe) unsupported(f schema.Field) bool {
+	_, given := p.Unsupported[f.Name]
+	return given || len(f.Devices) > 0 && !slices.Contains(f.Devices, "cpu")
 }
 
 // prepare lists what must be set so that a field is active and shows.
@@ -179,15 +239,18 @@ func (p *probe) with(s schema.Schema, fields map[string]any) pipelines.Task {
 	for name, v := range all {
 		if _, off := inactive[name]; off || v == nil {
 			delete(task.Train.Config, name)
-		} else {
+			continue
+		}
+		task.Train.Config[name] = v
+		if _, asked := fields[name]; asked {
 			set(&task, name, v)
 		}
 	}
 	return task
 }
 
-// another thinks of a valid value that differs from the one in force.
-func another(f schema.Field, now any) (any, bool) {
+// others thinks of valid values that differ from the one in force.
+func others(f schema.Field, now any) []any {
 	var candidates []any
 	switch f.Type {
 	case schema.Select:
@@ -209,12 +272,14 @@ func another(f schema.Field, now any) (any, bool) {
 			candidates = append(candidates, (*f.Max+*f.Min)/2, *f.Max, *f.Min)
 		}
 	}
+	var out []any
 	for _, c := range candidates {
-		if v, err := f.Check(c); err == nil && !schema.Equal(v, now) {
-			return v, true
+		v, err := f.Check(c)
+		if err == nil && !schema.Equal(v, now) && !slices.ContainsFunc(out, func(x any) bool { return schema.Equal(x, v) }) {
+			out = append(out, v)
 		}
 	}
-	return nil, false
+	return out
 }
 
 // checkAttributes changes the train block's own numbers.
@@ -248,10 +313,21 @@ func checkUnknownField(p *probe) {
 }
 
 func checkUnsupported(p *probe) {
-	if len(p.Unsupported) == 0 {
-		p.skip("every field of this adapter works on this device")
+	without := maps.Clone(p.Unsupported)
+	if without == nil {
+		without = map[string]any{}
 	}
-	for name, v := range p.Unsupported {
+	for _, f := range p.schema().Fields {
+		if _, given := without[f.Name]; !given && p.unsupported(f) {
+			if values := others(f, f.Default); len(values) > 0 {
+				without[f.Name] = values[0]
+			}
+		}
+	}
+	if len(without) == 0 {
+		p.skip("every field of this adapter works on the CPU")
+	}
+	for name, v := range without {
 		task := p.task()
 		set(&task, name, v)
 		if c, ok := p.run(task).applied(); ok && c.Unsupported[name] != "" {

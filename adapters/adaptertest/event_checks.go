@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
@@ -109,6 +110,44 @@ func (p *probe) checkOrder(task pipelines.Task, a attemptEnd) {
 	}
 }
 
+// checkPerClass: the last validation and the result have metrics of each class.
+func checkPerClass(p *probe) {
+	if !p.PerClass {
+		p.skip("the harness asks for none")
+	}
+	a := p.whole()
+	var last *pipelines.Validation
+	for _, e := range a.events {
+		if e.Validation != nil {
+			last = e.Validation
+		}
+	}
+	if last == nil {
+		p.fatalf("there is no validation")
+	}
+	for where, got := range map[string]map[string]map[string]float64{"the last validation": last.PerClass, "the result": a.result().PerClass} {
+		for _, class := range p.shared.task.Dataset.Classes {
+			if len(got[class]) == 0 {
+				p.errorf("%s has no metrics of class %s; its classes are %v", where, class, slices.Sorted(maps.Keys(got)))
+			}
+		}
+	}
+}
+
+// sameMetrics: two trainings have the same metrics of the same epochs.
+func (p *probe) sameMetrics(what string, a, b map[string]float64) {
+	of := func(m map[string]float64) []string {
+		names := map[string]bool{}
+		for k := range m {
+			names[k[:strings.LastIndex(k, ".")]] = true // without the global step
+		}
+		return slices.Sorted(maps.Keys(names))
+	}
+	if want, got := of(a), of(b); !slices.Equal(want, got) {
+		p.errorf("%s: its metrics (name@epoch) are %v, those of an uninterrupted training %v", what, got, want)
+	}
+}
+
 func (p *probe) sameCurve(what string, a, b map[string]float64) {
 	for _, k := range slices.Sorted(maps.Keys(a)) {
 		if v, ok := b[k]; !ok || v != a[k] && !(math.IsNaN(v) && math.IsNaN(a[k])) {
@@ -141,10 +180,7 @@ func checkLock(p *probe) {
 
 // sameEnd compares a training that was interrupted with one that was not.
 func (p *probe) sameEnd(what string, whole, parts attemptEnd) {
-	if p.Inexact != "" {
-		return
-	}
-	if !bytes.Equal(p.final(whole), p.final(parts)) {
+	if p.exact() && !bytes.Equal(p.final(whole), p.final(parts)) {
 		p.errorf("%s: the weights at the end are not those of an uninterrupted training", what)
 	}
 }

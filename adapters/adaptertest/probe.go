@@ -13,8 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
-	"testing"
 	"time"
 
 	"github.com/trainwright/trainwright/hclspec/schema"
@@ -26,12 +26,14 @@ import (
 // so that the suite can be run on adapters that must not pass.
 type probe struct {
 	Harness
-	t        *testing.T
-	dir      string
+	ctx     context.Context
+	dir     string
+	skipped string
+	shared  *undisturbed
+
+	mu       sync.Mutex // fields are changed several at once
 	runs     int
-	failures []string
-	skipped  string
-	shared   *undisturbed
+	failures []Failure
 }
 
 // undisturbed is one training that nobody disturbed, which several checks
@@ -44,31 +46,40 @@ type undisturbed struct {
 
 type abort struct{}
 
-func newProbe(t *testing.T, h Harness, dir string, u *undisturbed) *probe {
+func newProbe(ctx context.Context, h Harness, dir string, u *undisturbed) *probe {
 	if h.Slow == 0 {
 		h.Slow = time.Minute
 	}
 	if h.Weights == nil {
 		h.Weights = weightFiles
 	}
-	return &probe{Harness: h, t: t, dir: dir, shared: u}
+	return &probe{Harness: h, ctx: ctx, dir: dir, shared: u}
 }
 
-func (p *probe) do(check func(*probe)) (failures []string) {
+func (p *probe) do(check func(*probe)) []Failure {
+	p.protect(func() { check(p) })
+	return p.failures
+}
+
+// protect ends with f, also where that is aborted.
+func (p *probe) protect(f func()) {
 	defer func() {
-		failures = p.failures
 		if r := recover(); r != nil {
 			if _, ok := r.(abort); !ok {
 				panic(r)
 			}
 		}
 	}()
-	check(p)
-	return p.failures
+	f()
 }
 
-func (p *probe) errorf(format string, args ...any) {
-	p.failures = append(p.failures, fmt.Sprintf(format, args...))
+func (p *probe) errorf(format string, args ...any) { p.fieldf("", format, args...) }
+
+// fieldf is a failure that one config field is to blame for.
+func (p *probe) fieldf(field, format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failures = append(p.failures, Failure{Field: field, What: fmt.Sprintf(format, args...)})
 }
 
 func (p *probe) fatalf(format string, args ...any) {
@@ -83,17 +94,28 @@ func (p *probe) skip(format string, args ...any) {
 
 // task returns a fresh training in a run folder of its own.
 func (p *probe) task() pipelines.Task {
+	task, err := p.Harness.Task(p.dir)
+	if err != nil {
+		p.fatalf("%v", err)
+	}
+	return p.place(task)
+}
+
+// place gives a training a run folder of its own.
+func (p *probe) place(task pipelines.Task) pipelines.Task {
+	p.mu.Lock()
 	p.runs++
-	run := filepath.Join(p.dir, fmt.Sprint("run", p.runs))
+	n := p.runs
+	p.mu.Unlock()
+	run := filepath.Join(p.dir, fmt.Sprint("run", n))
 	if err := os.MkdirAll(run, 0o755); err != nil {
 		p.fatalf("%v", err)
 	}
-	task := p.Harness.Task(p.t, p.dir)
 	task.Version, task.Kind, task.Adapter = pipelines.TaskVersion, pipelines.KindTrain, p.Adapter.Info().Name
-	task.RunID, task.JobID, task.RunDir = filepath.Base(run), int64(p.runs), run
+	task.RunID, task.JobID, task.RunDir = filepath.Base(run), int64(n), run
 	train := *task.Train
 	train.Config = maps.Clone(train.Config)
-	train.Written = slices.Sorted(maps.Keys(train.Config))
+	train.Written = []string{}
 	task.Train = &train
 	return attempt(task, 1)
 }
@@ -111,7 +133,9 @@ func set(task *pipelines.Task, field string, value any) {
 	if field == schema.LearningRate {
 		task.Train.LearningRate, _ = value.(float64)
 	}
-	task.Train.Written = slices.Sorted(maps.Keys(task.Train.Config))
+	if !slices.Contains(task.Train.Written, field) {
+		task.Train.Written = append(task.Train.Written, field)
+	}
 }
 
 // process is a step at work.
@@ -128,11 +152,14 @@ type process struct {
 // start starts an attempt as an executor would: a session of its own that
 // holds the attempt's lock.
 func (p *probe) start(task pipelines.Task) *process {
+	if err := p.ctx.Err(); err != nil {
+		p.fatalf("%v", err)
+	}
 	path, err := spool.WriteTask(task)
 	if err != nil {
 		p.fatalf("%v", err)
 	}
-	command, err := p.Adapter.Command(context.Background(), path)
+	command, err := p.Adapter.Command(p.ctx, path)
 	if err != nil {
 		p.fatalf("the adapter's command: %v", err)
 	}
@@ -193,6 +220,9 @@ func (x *process) until(ok func([]pipelines.Event) bool) bool {
 		select {
 		case <-x.end:
 			return ok(x.poll())
+		case <-x.p.ctx.Done():
+			x.kill()
+			x.p.fatalf("%v", x.p.ctx.Err())
 		case <-deadline:
 			x.kill()
 			x.p.fatalf("the step neither got there nor ended within %s\n%s", x.p.Slow, x.log.String())
@@ -212,6 +242,9 @@ func (x *process) kill() {
 func (x *process) wait() attemptEnd {
 	select {
 	case <-x.end:
+	case <-x.p.ctx.Done():
+		x.kill()
+		x.p.fatalf("%v", x.p.ctx.Err())
 	case <-time.After(x.p.Slow):
 		x.kill()
 		x.p.fatalf("the step did not end within %s\n%s", x.p.Slow, x.log.String())
@@ -225,6 +258,12 @@ type attemptEnd struct {
 	events []pipelines.Event
 	code   int
 	log    string
+}
+
+// tail is the end of what the step printed.
+func (a attemptEnd) tail() string {
+	lines := strings.Split(strings.TrimSpace(a.log), "\n")
+	return strings.Join(lines[max(0, len(lines)-15):], "\n")
 }
 
 func (a attemptEnd) result() pipelines.StepResult {
@@ -263,7 +302,7 @@ func (p *probe) run(task pipelines.Task) attemptEnd { return p.start(task).wait(
 func (p *probe) complete(task pipelines.Task) attemptEnd {
 	a := p.run(task)
 	if r := a.result(); r.State != pipelines.StatusCompleted || a.code != 0 {
-		p.fatalf("attempt %d ended with exit code %d, state %q, error %q\n%s", task.Attempt, a.code, r.State, r.Error, a.log)
+		p.fatalf("attempt %d ended with exit code %d, state %q, error %q\n%s", task.Attempt, a.code, r.State, r.Error, a.tail())
 	}
 	return a
 }
@@ -276,6 +315,15 @@ func (p *probe) whole() attemptEnd {
 		u.done = true
 	}
 	return p.shared.end
+}
+
+// exact tells whether a resumed training must end as an uninterrupted one.
+func (p *probe) exact() bool {
+	if p.Inexact != "" {
+		return false
+	}
+	r := p.whole().result()
+	return p.Exact == nil || r.Latest == nil || p.Exact(r.Latest.Path)
 }
 
 // final returns the trained values at the end of a training.

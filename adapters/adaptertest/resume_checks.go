@@ -61,9 +61,10 @@ func checkKilled(p *probe) {
 	}
 	maps.Copy(seen, curve(third))
 	p.sameEnd("killed twice and resumed", whole, third)
-	if p.Inexact == "" {
+	if p.exact() {
 		p.sameCurve("killed twice and resumed", curve(whole), seen)
 	}
+	p.sameMetrics("killed twice and resumed", curve(whole), seen)
 }
 
 // checkStopped stops a training by SIGTERM: it writes a checkpoint where it
@@ -82,11 +83,14 @@ func checkStopped(p *probe) {
 	if r.State != pipelines.StatusCancelled || a.code != 8 {
 		p.fatalf("after SIGTERM: exit code %d, result %q (%s)\n%s", a.code, r.State, r.Error, a.log)
 	}
-	if len(a.checkpoints()) == 0 {
+	if len(a.checkpoints()) == 0 && p.exact() {
 		p.fatalf("no checkpoint was written on SIGTERM")
 	}
 	second := p.complete(attempt(task, 2))
 	p.checkOrder(attempt(task, 2), second)
+	if len(a.checkpoints()) == 0 {
+		return // the next attempt began anew
+	}
 	from, last := resumedOf(second), a.checkpoints()[len(a.checkpoints())-1]
 	if from == nil || from.GlobalStep != last.GlobalStep {
 		p.errorf("the next attempt resumed from %+v, the checkpoint written on SIGTERM has global step %d", from, last.GlobalStep)
@@ -109,6 +113,11 @@ func checkBroken(p *probe) {
 	newest := list[len(list)-1]
 	before := list[len(list)-2]
 	p.damage(newest.Path)
+	for _, e := range x.seen { // and its twin under the name latest, where that is a file of its own
+		if c := e.Checkpoint; c != nil && c.Name == "latest" && c.GlobalStep == newest.GlobalStep && c.Path != newest.Path {
+			p.damage(c.Path)
+		}
+	}
 	second := p.complete(attempt(task, 2))
 	if from := resumedOf(second); from == nil || from.GlobalStep == newest.GlobalStep {
 		p.errorf("the damaged checkpoint at global step %d was not passed over: resumed from %+v", newest.GlobalStep, from)

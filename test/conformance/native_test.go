@@ -47,7 +47,7 @@ func TestNative(t *testing.T) {
 	index := writeImages(t, data, 40, 8)
 	adaptertest.Run(t, adaptertest.Harness{
 		Adapter: native.Adapter{},
-		Task: func(t *testing.T, _ string) pipelines.Task {
+		Task: func(string) (pipelines.Task, error) {
 			s, _, _ := native.Adapter{}.Schema("image_classification")
 			config := s.Defaults()
 			inactive := s.Inactive(config)
@@ -65,7 +65,7 @@ func TestNative(t *testing.T) {
 					Epochs: 3, BatchSize: 7, LearningRate: lr, Seed: 3, Device: "cpu", NumWorkers: 1, Monitor: "accuracy", Mode: "max",
 					Config: config, Checkpoint: pipelines.CheckpointPolicy{KeepLast: 100},
 				},
-			}
+			}, nil
 		},
 		With: map[string]map[string]any{
 			"optimizer.weight_decay":    {"optimizer.type": "adamw"},

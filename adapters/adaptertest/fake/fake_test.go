@@ -30,7 +30,7 @@ func harness() adaptertest.Harness {
 	}
 }
 
-func newTask(t *testing.T, _ string) pipelines.Task {
+func newTask(string) (pipelines.Task, error) {
 	s := fake.Schema()
 	config := s.Defaults()
 	for name := range s.Inactive(config) {
@@ -43,7 +43,7 @@ func newTask(t *testing.T, _ string) pipelines.Task {
 			Epochs: 3, BatchSize: 16, LearningRate: 1e-3, Seed: 7, Device: "cpu", Monitor: "accuracy", Mode: "max",
 			Config: config, Checkpoint: pipelines.CheckpointPolicy{KeepLast: 100},
 		},
-	}
+	}, nil
 }
 
 func TestFakePasses(t *testing.T) { t.Parallel(); adaptertest.Run(t, harness()) }
@@ -73,9 +73,10 @@ func TestSuiteCatches(t *testing.T) {
 			if c.name == "stubborn" {
 				h.Slow = time.Second
 			}
-			found := adaptertest.Failures(t, h, c.check)
-			if !strings.Contains(strings.Join(found[c.check], "\n"), c.text) || len(found[c.check]) == 0 {
-				t.Errorf("check %s found %q, all found: %v", c.check, found[c.check], found)
+			var found adaptertest.Finding
+			err := adaptertest.Check(t.Context(), h, t.TempDir(), []string{c.check}, func(f adaptertest.Finding) { found = f })
+			if err != nil || len(found.Failures) == 0 || found.Fix == "" || !strings.Contains(fmt.Sprint(found.Failures), c.text) {
+				t.Errorf("check %s found %+v, %v", c.check, found, err)
 			}
 		})
 	}
