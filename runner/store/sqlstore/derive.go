@@ -16,6 +16,8 @@ type deriver struct {
 	runID string
 	rows  map[metricKey]metricRow // what the batch says of each key
 	ids   map[string]int64        // series by key, as far as they were looked up
+	// touched are the lowest steps at which series changed, by id.
+	touched map[int64]int64
 
 	// retried: the run has more attempts than one, so rows may be superseded.
 	// replay: this batch may change which, beyond the keys that it holds.
@@ -25,7 +27,7 @@ type deriver struct {
 }
 
 func newDeriver(t tx, runID string) *deriver {
-	return &deriver{t: t, runID: runID, rows: map[metricKey]metricRow{}, seen: map[int]bool{}}
+	return &deriver{t: t, runID: runID, rows: map[metricKey]metricRow{}, touched: map[int64]int64{}, seen: map[int]bool{}}
 }
 
 // look notes, before the first event of an attempt in this batch is filed,

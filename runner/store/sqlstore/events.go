@@ -57,13 +57,18 @@ func (s *Store) AppendEvents(ctx context.Context, runID string, events []pipelin
 			if err := d.flush(); err != nil {
 				return err
 			}
-			return d.finish()
+			if err := d.finish(); err != nil {
+				return err
+			}
+			return d.reopen()
 		})
 	})
 	if err != nil {
 		return 0, s.fail("file events of run "+runID, err)
 	}
-	s.series.remember(runID, d.ids)
+	if s.series.remember(runID, d.ids, len(d.rows)) {
+		_ = s.outline(ctx, runID) // the events are filed; a later batch or a reader makes it up
+	}
 	return fresh, nil
 }
 

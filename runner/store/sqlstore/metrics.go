@@ -10,10 +10,6 @@ import (
 	"github.com/trainwright/trainwright/runner"
 )
 
-// longSeries is the number of points from which the database itself picks
-// what may be seen of a series: reading them all would take longer.
-const longSeries = 10_000
-
 // Metrics lists metric rows series by series (name, split, class), each in
 // the order of training, down-sampled to at most f.MaxPoints a series; its
 // first, last, lowest and highest points stay.
@@ -33,13 +29,11 @@ func (s *Store) metrics(ctx context.Context, f runner.MetricFilter) ([]runner.Me
 	if err := q.find(); err != nil || len(q.curves) == 0 {
 		return []runner.MetricRow{}, err
 	}
-	if f.MaxPoints > 0 {
-		if err := q.measure(); err != nil {
-			return nil, err
-		}
-	}
 	if err := q.read(); err != nil {
 		return nil, err
+	}
+	if q.long {
+		_ = s.outline(ctx, f.RunID) // the next reader is faster, or does it
 	}
 	slices.SortFunc(q.curves, func(a, b *curve) int {
 		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.split, b.split), cmp.Compare(a.class, b.class))
@@ -59,9 +53,9 @@ func (s *Store) metrics(ctx context.Context, f runner.MetricFilter) ([]runner.Me
 type curve struct {
 	id int64
 	series
-	count    int64 // of its points
-	from, to int64 // global steps of the first and the last
 	rows     []runner.MetricRow
+	outlined bool // segments of its outline are among them
+	tail     int  // how many of them are not from there
 }
 
 type metricQuery struct {
@@ -71,6 +65,7 @@ type metricQuery struct {
 	visible string
 	curves  []*curve // by id
 	byID    map[int64]*curve
+	long    bool // many points of a curve stand in no outline
 }
 
 // which selects the series that the filter means.
@@ -98,94 +93,85 @@ func (q *metricQuery) find() (err error) {
 	return err
 }
 
-// measure counts the points of each series.
-func (q *metricQuery) measure() error {
-	where, args := q.which()
-	_, err := listOnce(q.ctx, q.s, func(rows *sql.Rows) (struct{}, error) {
-		var id, count, from, to int64
-		err := rows.Scan(&id, &count, &from, &to)
-		if c := q.byID[id]; c != nil {
-			c.count, c.from, c.to = count, from, to
-		}
-		return struct{}{}, err
-	}, `SELECT series_id, COUNT(*), MIN(global_step), MAX(global_step) FROM training_metrics
-		WHERE series_id IN (SELECT id FROM metric_series WHERE `+where+`)`+q.visible+` GROUP BY series_id`, args...)
-	return err
-}
-
 const metricColumns = `series_id, epoch, global_step, value, attempt, superseded, time`
 
-// read fills in the rows: of long series one by one what the database picks,
-// of all others together.
+// read fills in the rows. A curve that is to be down-sampled is read from its
+// outline and the points that this does not cover; point by point where that
+// is too coarse.
 func (q *metricQuery) read() error {
-	where, args := q.which()
-	query := `SELECT ` + metricColumns + ` FROM training_metrics WHERE series_id IN (SELECT id FROM metric_series WHERE ` + where + `)` + q.visible
-	for _, c := range q.curves {
-		if c.count > longSeries && c.count > 8*int64(q.f.MaxPoints) {
-			if err := q.readLong(c); err != nil {
-				return err
+	which, args := q.which()
+	all := `SELECT ` + metricColumns + `, NULL FROM training_metrics WHERE series_id IN (SELECT id FROM metric_series WHERE ` + which + `)` + q.visible
+	if q.f.MaxPoints <= 0 {
+		return q.scan(all, args, func(*curve) {})
+	}
+	coarse := []any{}
+	// One statement: an outline may change between two.
+	err := q.scan(`SELECT series_id, 0, start, NULL, 0, 0, 0, body FROM metric_outlines WHERE series_id IN (SELECT id FROM metric_series WHERE `+which+`)
+		UNION ALL SELECT `+metricColumns+`, NULL FROM metric_series JOIN training_metrics ON series_id = id AND global_step >= outlined WHERE `+which+q.visible,
+		slices.Concat(args, args), func(c *curve) {
+			if c.outlined && len(c.rows) < 2*q.f.MaxPoints {
+				c.rows, coarse = nil, append(coarse, c.id)
+				return
 			}
-			query, args = query+` AND series_id <> ?`, append(args, c.id)
-		}
+			q.long = q.long || c.tail > longTail
+			c.rows = downsample(c.rows, q.f.MaxPoints)
+		})
+	if err != nil || len(coarse) == 0 {
+		return err
 	}
-	return q.scan(query+` ORDER BY series_id, global_step, epoch, attempt`, args)
+	return q.scan(all+` AND series_id IN (`+marks(len(coarse))+`)`, append(args, coarse...), func(c *curve) { c.rows = downsample(c.rows, q.f.MaxPoints) })
 }
 
-// readLong reads the lowest and the highest point of each of some thousand
-// equal spans of steps, and down-samples those: LTTB of all points picks
-// hardly others (van der Donckt et al., "MinMaxLTTB", 2023).
-func (q *metricQuery) readLong(c *curve) error {
-	spans := int64(2 * q.f.MaxPoints)
-	width := (c.to-c.from)/spans + 1
-	// NULL is NaN: it is what one looks for.
-	pick := func(order string) string {
-		return `SELECT (SELECT o.global_step FROM training_metrics o WHERE o.series_id = ?` + q.visible + `
-			AND o.global_step >= CAST(? AS BIGINT) + i * CAST(? AS BIGINT) AND o.global_step < CAST(? AS BIGINT) + i * CAST(? AS BIGINT)
-			ORDER BY ` + order + ` LIMIT 1) FROM spans`
-	}
-	span := []any{c.id, c.from, width, c.from + width, width}
-	args := slices.Concat([]any{spans - 1, c.id}, span, span, []any{c.from, c.to})
-	return q.scan(`WITH RECURSIVE spans (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM spans WHERE i < ?)
-		SELECT `+metricColumns+` FROM training_metrics WHERE series_id = ?`+q.visible+` AND global_step IN (
-			`+pick(`o.value ASC NULLS FIRST, o.global_step`)+`
-			UNION ALL `+pick(`o.value DESC NULLS LAST, o.global_step`)+`
-			UNION ALL SELECT CAST(? AS BIGINT) UNION ALL SELECT CAST(? AS BIGINT))
-		ORDER BY series_id, global_step, epoch, attempt`, args)
-}
-
-// scan takes rows that come series by series, each down-sampled when it is whole.
-func (q *metricQuery) scan(query string, args []any) error {
-	var now *curve
-	finish := func() {
-		if now != nil && q.f.MaxPoints > 0 {
-			now.rows = downsample(now.rows, q.f.MaxPoints)
-		}
-	}
+// scan takes points, and segments of outlines in their place, series by
+// series, and says when one is whole.
+func (q *metricQuery) scan(query string, args []any, whole func(*curve)) error {
+	now := &curve{}
 	_, err := listOnce(q.ctx, q.s, func(rows *sql.Rows) (struct{}, error) {
 		var id int64
-		r, err := scanMetric(rows, &id)
+		var body []byte
+		r, err := scanMetric(rows, &id, &body)
 		if err != nil {
 			return struct{}{}, err
 		}
-		if now == nil || now.id != id {
-			finish()
+		if now.id != id {
+			if len(now.rows) > 0 {
+				whole(now)
+			}
 			if now = q.byID[id]; now == nil { // filed since find
 				now = &curve{id: id}
 			}
 		}
-		r.Name, r.Split, r.Class = now.name, now.split, now.class
-		now.rows = append(now.rows, r)
-		return struct{}{}, nil
-	}, query, args...)
-	finish()
+		if body == nil {
+			now.add(r)
+			now.tail++
+			return struct{}{}, nil
+		}
+		now.outlined = true
+		points, err := unpackOutline(body)
+		for _, p := range points {
+			if q.visible == "" || !p.Superseded {
+				now.add(p)
+			}
+		}
+		return struct{}{}, err
+	}, query+` ORDER BY 1, 3, 2, 5`, args...)
+	if err == nil && len(now.rows) > 0 {
+		whole(now)
+	}
 	return err
 }
 
-func scanMetric(rows *sql.Rows, series *int64) (runner.MetricRow, error) {
+func (c *curve) add(r runner.MetricRow) {
+	r.Name, r.Split, r.Class = c.name, c.split, c.class
+	c.rows = append(c.rows, r)
+}
+
+// scanMetric reads metricColumns, and what the query has after them.
+func scanMetric(rows *sql.Rows, series *int64, more ...any) (runner.MetricRow, error) {
 	var r runner.MetricRow
 	var value sql.NullFloat64
 	var at int64
-	err := rows.Scan(series, &r.Epoch, &r.GlobalStep, &value, &r.Attempt, &r.Superseded, &at)
+	err := rows.Scan(append([]any{series, &r.Epoch, &r.GlobalStep, &value, &r.Attempt, &r.Superseded, &at}, more...)...)
 	r.Value, r.Time = value.Float64, moment(at)
 	if !value.Valid {
 		r.Value = math.NaN()

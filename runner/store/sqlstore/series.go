@@ -62,6 +62,7 @@ func (d *deriver) flush() error {
 	replaced := map[int][][]any{}
 	for k, r := range d.rows {
 		id := d.ids[k.series.key()]
+		d.touch(id, k.step)
 		rows = append(rows, []any{id, k.step, k.epoch, k.attempt, r.seq, r.value, 0, r.time})
 		if k.attempt > 1 {
 			replaced[k.attempt] = append(replaced[k.attempt], []any{id, k.step, k.epoch})
@@ -131,6 +132,8 @@ func (d *deriver) identify() error {
 type seriesCache struct {
 	mu   sync.Mutex
 	runs map[string]map[string]int64
+	// filed counts the rows of each run since its outlines were last looked at.
+	filed map[string]int
 }
 
 // maxCachedRuns bounds the cache; runs that report at one time are fewer.
@@ -147,15 +150,24 @@ func (c *seriesCache) of(runID string) map[string]int64 {
 	return known
 }
 
-// remember keeps ids once their transaction is committed.
-func (c *seriesCache) remember(runID string, ids map[string]int64) {
+// remember keeps ids once their transaction is committed, and how many rows it
+// filed. It reports when it is time to look at the run's outlines: with a
+// run's first rows, and whenever a segment's may have come.
+func (c *seriesCache) remember(runID string, ids map[string]int64, rows int) bool {
 	if ids == nil {
-		return
+		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.runs == nil || len(c.runs) >= maxCachedRuns {
-		c.runs = map[string]map[string]int64{}
+		c.runs, c.filed = map[string]map[string]int64{}, map[string]int{}
 	}
+	_, known := c.runs[runID]
 	c.runs[runID] = ids
+	c.filed[runID] += rows
+	if known && c.filed[runID] < segmentRows {
+		return false
+	}
+	c.filed[runID] = 0
+	return true
 }

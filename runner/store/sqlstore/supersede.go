@@ -57,8 +57,16 @@ func (d *deriver) mark(t table, attempt int, bound int64) error {
 	}
 	query := `UPDATE ` + t.name + ` AS r SET superseded = CASE WHEN ` + rule + ` THEN 1 ELSE 0 END
 		WHERE ` + t.of + ` AND r.attempt = ? AND r.superseded <> CASE WHEN ` + rule + ` THEN 1 ELSE 0 END`
-	_, err := d.t.exec(query, bound, d.runID, attempt, bound)
-	return err
+	if t.name != "training_metrics" {
+		_, err := d.t.exec(query, bound, d.runID, attempt, bound)
+		return err
+	}
+	return d.t.each(query+` RETURNING series_id, global_step`, []any{bound, d.runID, attempt, bound}, func(rows *sql.Rows) error {
+		var id, step int64
+		err := rows.Scan(&id, &step)
+		d.touch(id, step)
+		return err
+	})
 }
 
 type floor struct {

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) Open) {
 		{"Superseded", testSuperseded},
 		{"AnyOrder", testAnyOrder},
 		{"DownSample", testDownSample},
+		{"LongCurves", testLongCurves},
 		{"HostileText", testHostileText},
 		{"Concurrent", testConcurrent},
 		{"Tokens", testTokens},
