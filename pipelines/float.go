@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // Float is a measured number. JSON has no NaN and no infinities, and training
@@ -34,9 +35,11 @@ func (f *Float) UnmarshalJSON(b []byte) error {
 		*f = Float(math.Inf(1))
 	case `"-Infinity"`:
 		*f = Float(math.Inf(-1))
+	case "null":
+		*f = 0
 	default:
-		var v float64
-		if err := json.Unmarshal(b, &v); err != nil {
+		v, err := strconv.ParseFloat(string(b), 64) // b is a value of JSON: what else parses does not come
+		if err != nil {
 			return fmt.Errorf("%s is not a number, \"NaN\", \"Infinity\" or \"-Infinity\"", b)
 		}
 		*f = Float(v)

@@ -100,6 +100,14 @@ func (s *Server) callback(c *fiber.Ctx) error {
 	if s.cfg.Reports == nil {
 		return pipelines.Errorf(pipelines.CodeUnavailable, "this server's store takes no events")
 	}
+	// Few are read and filed at once, so that those who write leave a processor
+	// and connections of the store to those who read.
+	select {
+	case s.filing <- struct{}{}:
+		defer func() { <-s.filing }()
+	case <-c.UserContext().Done():
+		return pipelines.Errorf(pipelines.CodeUnavailable, "too much is being filed; send it again in a moment")
+	}
 	var in Callback
 	if err := json.Unmarshal(c.Body(), &in); err != nil {
 		return pipelines.Errorf(pipelines.CodeInvalid, "the body is no callback: %w", err)
@@ -110,14 +118,6 @@ func (s *Server) callback(c *fiber.Ctx) error {
 	}
 	if only, ok := c.Locals(reportedRun).(string); ok && only != run.ID {
 		return problem(http.StatusForbidden, codeForbidden, "this token is for another run")
-	}
-	// Few file at once, so that those who write leave connections of the store
-	// to those who read.
-	select {
-	case s.filing <- struct{}{}:
-		defer func() { <-s.filing }()
-	case <-c.UserContext().Done():
-		return pipelines.Errorf(pipelines.CodeUnavailable, "too much is being filed; send it again in a moment")
 	}
 	out := CallbackAnswer{RunID: run.ID}
 	if len(in.Events) > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -58,7 +59,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, pipelines.Errorf(pipelines.CodeInvalid, "a server needs a store, a control, adapters and a token")
 	}
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, filing: make(chan struct{}, 2), stopping: map[string]bool{}, known: map[string]bool{}}
+	s := &Server{cfg: cfg, filing: make(chan struct{}, min(2, max(1, runtime.GOMAXPROCS(0)-1))), stopping: map[string]bool{}, known: map[string]bool{}}
 	s.stop, s.draining = context.WithCancel(context.Background())
 	s.feeds = newFeeds(s.stop, cfg)
 	s.prom = newProm(cfg, s.feeds)

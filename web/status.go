@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
 )
@@ -60,19 +62,27 @@ type RunStatus struct {
 // statusRuns is how many steps status tells of, those with the newest runs.
 const statusRuns = 1000
 
+// statusAtOnce is how many runs are asked about at once.
+const statusAtOnce = 4
+
 func (s *Server) status(ctx context.Context, in *statusInput) (*statusOutput, error) {
 	runs, err := s.cfg.Store.Runs(ctx, runner.RunFilter{Pipeline: in.Pipeline, Commit: in.Commit, Branch: in.Branch, Newest: true, Limit: statusRuns})
 	if err != nil {
 		return nil, err
 	}
-	list := &StatusList{V: 1, Total: len(runs), Count: map[string]int{}, Runs: []RunStatus{}}
-	for _, run := range runs {
-		r, err := s.statusOfRun(ctx, run)
-		if err != nil {
-			return nil, err
-		}
-		list.Runs = append(list.Runs, r)
+	list := &StatusList{V: 1, Total: len(runs), Count: map[string]int{}, Runs: make([]RunStatus, len(runs))}
+	// Several at once: each asks the store, which may be a network away.
+	each, one := errgroup.WithContext(ctx)
+	each.SetLimit(statusAtOnce)
+	for i, run := range runs {
 		list.Count[string(run.Status)]++
+		each.Go(func() (err error) {
+			list.Runs[i], err = s.statusOfRun(one, run)
+			return err
+		})
+	}
+	if err := each.Wait(); err != nil {
+		return nil, err
 	}
 	list.State = overall(list.Runs)
 	body, err := json.Marshal(list)

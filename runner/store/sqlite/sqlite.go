@@ -60,6 +60,8 @@ func open(path string) (*sql.DB, error) {
 		"_synchronous":  {"FULL"},
 		"_foreign_keys": {"on"},
 		"_txlock":       {"immediate"},
+		// Statements that file many rows take long to prepare.
+		"_stmt_cache_size": {"100"},
 	}.Encode()}
 	db, err := sql.Open("sqlite3", dsn.String())
 	if err != nil {
