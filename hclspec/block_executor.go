@@ -12,7 +12,7 @@ var executorBlocks = map[string]*blockSpec{
 	"local":      {Type: "executor", Labels: []string{"type", "name"}, Optional: []string{"slots"}},
 	"dagger":     {Type: "executor", Labels: []string{"type", "name"}, Optional: []string{"image", "gpus", "user", "cpus", "memory"}},
 	"kubernetes": kubernetesBlock,
-	"remote":     {Type: "executor", Labels: []string{"type", "name"}, Required: []string{"url"}, Optional: []string{"token"}},
+	"remote":     {Type: "executor", Labels: []string{"type", "name"}, Required: []string{"url"}, Optional: []string{"token", "root", "gpus"}},
 }
 
 // attributeTypes says what the arguments of executor, artifacts, tracker and
@@ -44,6 +44,12 @@ func (m *module) executor(b *block) pipelines.ExecutorConfig {
 	}
 	if out.Type == "dagger" {
 		s.container(b, out.Attributes)
+	}
+	if out.Type == "remote" {
+		root, _ := out.Attributes["root"].(string)
+		if out.Attributes["root"] = m.resolvePath(root); root == "" {
+			out.Attributes["root"] = m.resolvePath(".")
+		}
 	}
 	m.add(s.diags...)
 	return out

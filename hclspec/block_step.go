@@ -55,6 +55,8 @@ func (s *scope) containerOf(b *block, executor pipelines.Address) {
 	switch kind := n.block.labels[0]; {
 	case kind == "local":
 		s.fail(b.at("executor"), "Invalid executor", "%s runs a command in a container, and a local executor runs none. Declare an executor \"dagger\" block and name it.", b.address())
+	case kind == "remote":
+		s.fail(b.at("executor"), "Invalid executor", "%s runs a command in a container, and executor \"remote\" runs train, evaluate and export only. Declare an executor \"dagger\" block and name it.", b.address())
 	case kind != "dagger":
 		s.e.m.notYet(s, b.head, "Steps that run a command on the executor type \""+kind+"\" are not part of this version.")
 	case b.attrs["image"] == nil && n.block.attrs["image"] == nil:

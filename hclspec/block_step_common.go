@@ -198,7 +198,7 @@ func (s *scope) executorRef(a *hclsyntax.Attribute) (pipelines.Address, bool) {
 	if n == nil {
 		return "", false
 	}
-	if kind := n.block.labels[0]; kind != "local" && kind != "dagger" && kind != "kubernetes" {
+	if kind := n.block.labels[0]; !slices.Contains([]string{"local", "dagger", "kubernetes", "remote"}, kind) {
 		s.e.m.notYet(s, a.Expr.Range(), "Running steps on the executor type \""+kind+"\" is not part of this version.")
 	}
 	return pipelines.Address(address), true

@@ -134,7 +134,7 @@ func (s *stepRun) prepare(ctx context.Context, n int, old bool) (pipelines.Task,
 
 // job is the attempt as an executor takes it.
 func (s *stepRun) job(ctx context.Context, task pipelines.Task) (Job, error) {
-	job := Job{Task: task, Images: s.dec.images, Env: s.dec.spec.Env, Secrets: s.dec.spec.SecretEnv, Timeout: s.dec.step.Timeout, Grace: s.a.grace()}
+	job := Job{Task: task, Dataset: s.dec.written, Images: s.dec.images, Env: s.dec.spec.Env, Secrets: s.dec.spec.SecretEnv, Timeout: s.dec.step.Timeout, Grace: s.a.grace()}
 	if s.dec.adapter == nil {
 		return job, nil
 	}

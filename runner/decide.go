@@ -34,6 +34,7 @@ type decision struct {
 	step       pipelines.Step
 	spec       pipelines.Spec
 	exec       pipelines.ExecutorConfig
+	written    *pipelines.DatasetSpec // as the pipeline says it, before it was brought here
 	adapter    adapters.Adapter
 	report     *pipelines.DatasetReport
 	canonical  []byte
@@ -147,7 +148,7 @@ func (d *decider) inputs(ctx context.Context, dec *decision) (Inputs, error) {
 			dec.problems = append(dec.problems, problem(ds.Range, "Dataset cannot be used", "%s", sentence(err)))
 			return nil, nil
 		}
-		kc.Dataset, dec.report = &report, &report
+		kc.Dataset, dec.report, dec.written = &report, &report, ds
 		dec.spec.Dataset = &found.local
 		dec.gates = gates(*ds, report)
 		if dec.Kind == pipelines.KindTrain || dec.Kind == pipelines.KindEvaluate {

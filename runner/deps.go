@@ -30,7 +30,10 @@ type Adapters interface {
 
 // Job is one attempt, ready to be started: everything an executor needs.
 type Job struct {
-	Task    pipelines.Task
+	Task pipelines.Task
+	// Dataset is the task's as the pipeline says it, for executors that look at
+	// it elsewhere; nil = none, or the job is only followed or stopped.
+	Dataset *pipelines.DatasetSpec
 	Command adapters.Command
 	// Container is how the step starts in a container; nil = by Command.
 	Container *adapters.Container

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
@@ -87,6 +88,24 @@ func (a *Applier) slots(ctx context.Context, r resource, orphan func(slot int) (
 			return nil, nil, pipelines.Errorf(pipelines.CodeCancelled, "cancelled while waiting for a slot on %s", r.name)
 		}
 	}
+}
+
+// Slot waits for room for a training of another machine and sets the task's
+// device to it. tell takes what is waited for.
+func (a *Applier) Slot(ctx context.Context, task *pipelines.Task, tell func(string)) (release func(), err error) {
+	s := PlannedStep{Kind: task.Kind}
+	s.Device, _, _ = strings.Cut(task.Train.Device, ":")
+	nobody := func(int) (string, error) { return "", nil }
+	slots, release, err := a.slots(ctx, a.resource(s, pipelines.ExecutorConfig{}), nobody, func(n Notice) { tell(n.Message) })
+	if err != nil {
+		return nil, err
+	}
+	if task.Train.Device == "cuda" {
+		train := *task.Train
+		train.Device = fmt.Sprintf("cuda:%d", slots[0])
+		task.Train = &train
+	}
+	return release, nil
 }
 
 // lease tries once to take all slots that are wanted. It takes none when one

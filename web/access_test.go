@@ -54,6 +54,7 @@ var rules = map[string]web.Access{
 	"POST /api/v1/internal/training/callback":  web.Write,
 	"POST /api/v1/trainjobs/{id}/status":       web.Write,
 	"POST /api/v1/store/{method}":              web.Write,
+	"POST /api/v1/tasks/{method}":              web.Write,
 	"POST /api/v1/training/jobs/{id}/stop":     web.Write,
 	"POST /api/v1/pipelines/validate":          web.Ask,
 	"POST /api/v1/pipelines/plan":              web.Write,

@@ -18,6 +18,14 @@ import (
 // tokenKey finds the asking token in a handler's context.
 type tokenKey struct{}
 
+// askingToken is where a plain route finds it.
+const askingToken = "asking token"
+
+func asking(c *fiber.Ctx) Token {
+	t, _ := c.Locals(askingToken).(Token)
+	return t
+}
+
 func tokenOf(ctx context.Context) Token {
 	t, _ := ctx.Value(tokenKey{}).(Token)
 	return t

@@ -10,6 +10,7 @@ import (
 	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/executor/remote"
 )
 
 // Store is the part of runner.Store that is served: reading.
@@ -40,6 +41,11 @@ type Adapters interface {
 	Models(framework, task string) []adapters.Model
 }
 
+// Tasks runs attempts for clients of executor "remote". *host.Host fulfils it.
+type Tasks interface {
+	Serve(ctx context.Context, method string, c remote.Call) (remote.Answer, error)
+}
+
 // Config is what a Server is made of. Store, Control, Adapters and Tokens are required.
 type Config struct {
 	Store    Store
@@ -68,6 +74,9 @@ type Config struct {
 	Reports Reports
 	// Remote is the store that other machines keep their state in; nil = none may.
 	Remote runner.Store
+
+	// Tasks runs attempts of other machines; nil = none may.
+	Tasks Tasks
 
 	// Framework answers where a request names none; "" = native.
 	Framework string

@@ -32,5 +32,6 @@ func (s *Server) registerQueue(get, post func(path string, access Access, tag, s
 
 	plain(s, post(trainJobPath, Write, "jobs", "A Kubeflow trainer's status, each once"), s.trainJobRoute())
 	plain(s, post(callbackPath, Write, "jobs", "Events of a run, each once"), s.callbackRoute())
+	plain(s, post("/api/v1/tasks/{method}", Write, "tasks", "Steps of another machine, run here"), s.tasksRoute())
 	plain(s, post("/api/v1/store/{method}", Write, "store", "The state of another machine, kept here"), s.storeRoute())
 }

@@ -169,9 +169,14 @@ func plain(s *Server, r Route, a answer) {
 	maps.Copy(op.Responses, a.responses)
 	s.api.OpenAPI().AddOperation(&op)
 	withHead{s.app}.Add(r.Method, fiberPath(r.Path), func(c *fiber.Ctx) error {
-		if _, err := s.authorize(c, r); err != nil {
+		token, err := s.authorize(c, r)
+		if err != nil {
+			if r.Access.mutates() {
+				s.audit(c, token, problemStatus(err))
+			}
 			return err
 		}
+		c.Locals(askingToken, token)
 		return a.handler(c)
 	})
 }

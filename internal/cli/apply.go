@@ -158,7 +158,7 @@ func (a *app) apply(ctx context.Context, s *session, plan *runner.Plan, how appl
 		return err
 	}
 	if how.offline {
-		s.applier.Executor = executorFactory(append(slices.Clone(a.Env), "HF_HUB_OFFLINE=1"))
+		s.applier.Executor = executorFactory(append(slices.Clone(a.Env), "HF_HUB_OFFLINE=1"), false)
 	}
 	shown := a.newApplyView()
 	reports := &reporter{app: a, ctx: context.WithoutCancel(ctx), session: s, plan: plan}

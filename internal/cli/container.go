@@ -7,6 +7,7 @@ import (
 
 	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner/executor/dagger"
+	"github.com/trainwright/trainwright/runner/executor/remote"
 )
 
 // newContainerCmd is the process on this machine that has a Dagger engine run
@@ -18,6 +19,12 @@ func newContainerCmd() *cobra.Command {
 // newRelayCmd is the process inside the container, which starts the step.
 func newRelayCmd() *cobra.Command {
 	return hidden("relay SPEC", "Run the step of a container and send home what it writes", dagger.Relay)
+}
+
+// newRemoteCmd is the process on this machine that has a server run one
+// attempt. The executor starts it; people do not.
+func newRemoteCmd() *cobra.Command {
+	return hidden("remote SPEC", "Have a server run one attempt, described by its remote.json", remote.Drive)
 }
 
 // hidden is a command that this program starts itself; run returns its exit code.

@@ -80,7 +80,7 @@ happen with apply.`,
 		newVersionCmd(a),
 		newCompletionCmd(a),
 	)
-	root.AddCommand(newStepCmd(a), newContainerCmd(), newRelayCmd(), newEvaluateCmd(a), newPodCmd(a), newWorkCmd(a))
+	root.AddCommand(newStepCmd(a), newContainerCmd(), newRelayCmd(), newRemoteCmd(), newEvaluateCmd(a), newPodCmd(a), newWorkCmd(a))
 	explain(root)
 	root.SetHelpCommandGroupID("more")
 	root.InitDefaultHelpCmd()

@@ -131,11 +131,19 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 			go work.run(working)
 		}
 	}
+	var tasks web.Tasks
+	if f.workers > 0 {
+		hosting, stop := context.WithCancel(ctx)
+		h := a.newHost(hosting, store, place, policy, log)
+		defer h.Wait()
+		defer stop()
+		tasks = h
+	}
 	reports, _ := store.(web.Reports)
 	server, err := web.New(web.Config{
 		Store: store, Control: a.watcher(store, place), Adapters: a.Adapters, Tokens: tokens, TokenStore: store, Audit: audit, Secure: f.cert != "" || f.proxy,
 		Evaluator: evaluator, SaveRoot: saveRoot, Picture: report.Thumbnail,
-		Queue: queue, Reports: reports, Remote: store,
+		Queue: queue, Reports: reports, Remote: store, Tasks: tasks,
 		Framework: f.framework, Public: public, Hosts: f.hosts, Version: Version, Log: log, Now: a.Now,
 	})
 	if err != nil {

@@ -17,6 +17,7 @@ type policyFlags struct {
 	env       []string
 	executors []string
 	images    []string
+	private   bool
 }
 
 func (f *policyFlags) register(c *cobra.Command) {
@@ -25,11 +26,12 @@ func (f *policyFlags) register(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.env, "allow-env", nil, "submitted pipelines may read the environment variable `NAME`, and steps on this machine set it; may be repeated")
 	c.Flags().StringArrayVar(&f.executors, "allow-executor", nil, "submitted pipelines may use executors of `TYPE[,ARGUMENT=VALUE]` besides local; may be repeated")
 	c.Flags().StringSliceVar(&f.images, "allow-image", nil, "submitted pipelines may use the container `IMAGE`; a * at the end stands for any rest; may be repeated")
+	c.Flags().BoolVar(&f.private, "allow-private-addresses", false, "steps of submitted pipelines may use servers (executor \"remote\") on this machine and in private networks")
 }
 
 // policy checks the flags.
 func (a *app) policy(f policyFlags, place storePlace) (p submit.Policy, saveRoot string, err error) {
-	p = submit.Policy{StateDir: place.dir, Env: f.env, Images: f.images}
+	p = submit.Policy{StateDir: place.dir, Env: f.env, Images: f.images, PrivateAddresses: f.private}
 	if f.dataRoot != "" {
 		if p.DataRoot, err = a.folder("--data-root", f.dataRoot); err != nil {
 			return p, "", err

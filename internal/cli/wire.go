@@ -12,13 +12,14 @@ import (
 	"github.com/trainwright/trainwright/adapters/transformers"
 	"github.com/trainwright/trainwright/adapters/ultralytics"
 	"github.com/trainwright/trainwright/datasets"
-	"github.com/trainwright/trainwright/datasets/remote"
+	fetched "github.com/trainwright/trainwright/datasets/remote"
 	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/executor/dagger"
 	"github.com/trainwright/trainwright/runner/executor/kubernetes"
 	"github.com/trainwright/trainwright/runner/executor/local"
+	"github.com/trainwright/trainwright/runner/executor/remote"
 )
 
 // defaultAdapters lists the adapters of this program.
@@ -61,7 +62,7 @@ func (a *app) newData() *data {
 	if err != nil {
 		cache = filepath.Join(os.TempDir(), "trainwright")
 	}
-	return &data{Catalog: newDatasets(), cache: remote.Cache{Dir: filepath.Join(cache, "datasets"), Open: a.openDataBucket, Progress: a.dataProgress()}}
+	return &data{Catalog: newDatasets(), cache: fetched.Cache{Dir: filepath.Join(cache, "datasets"), Open: a.openDataBucket, Progress: a.dataProgress()}}
 }
 
 // userCache is the program's folder in the user's cache.
@@ -75,8 +76,9 @@ func userCache() (string, error) {
 
 // executorFactory makes the executor of a block; the zero config is this
 // machine. Local steps inherit the environment env, and so do the clients of
-// those in containers, which pass nothing of it on.
-func executorFactory(env []string) func(pipelines.ExecutorConfig) (runner.Executor, error) {
+// those in containers, which pass nothing of it on. publicOnly keeps steps from
+// servers at private addresses: a stranger named them.
+func executorFactory(env []string, publicOnly bool) func(pipelines.ExecutorConfig) (runner.Executor, error) {
 	here := &local.Executor{Environ: env}
 	return func(c pipelines.ExecutorConfig) (runner.Executor, error) {
 		switch c.Type {
@@ -95,8 +97,15 @@ func executorFactory(env []string) func(pipelines.ExecutorConfig) (runner.Execut
 				return nil, err
 			}
 			return kubernetes.New(cfg)
+		case "remote":
+			config, err := remote.Parse(c)
+			if err != nil {
+				return nil, err
+			}
+			exe, err := os.Executable()
+			return &remote.Executor{Config: config, Host: here, Program: exe, PublicOnly: publicOnly}, err
 		}
-		return nil, pipelines.Errorf(pipelines.CodeUnavailable, "executor %q is not available in this version; known: local, dagger, kubernetes", c.Type)
+		return nil, pipelines.Errorf(pipelines.CodeUnavailable, "executor %q is not available in this version; known: local, dagger, kubernetes, remote", c.Type)
 	}
 }
 

@@ -20,9 +20,10 @@ import (
 
 // Client is a connection to a server.
 type Client struct {
-	base  string
-	token string
-	http  *http.Client
+	base      string
+	token     string
+	tokenName string
+	http      *http.Client
 	// Patience is how long requests are tried again while the server cannot be
 	// reached or is busy; 0 = 30 s.
 	Patience time.Duration
@@ -33,18 +34,39 @@ func Is(name string) bool {
 	return strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://")
 }
 
+// Options say how a server is reached.
+type Options struct {
+	Token     string
+	TokenName string // where the token comes from, for errors; "" = RUNNER_TOKEN
+	// PublicOnly refuses to connect to this machine and to private networks:
+	// the address comes from a stranger.
+	PublicOnly bool
+}
+
 // New makes a client of the server at an address such as https://host:8443.
 func New(address, token string) (*Client, error) {
+	return Connect(address, Options{Token: token})
+}
+
+// Connect makes a client of the server at an address. It asks nothing yet.
+func Connect(address string, o Options) (*Client, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, pipelines.Errorf(pipelines.CodeInvalid, "%q is not the address of a server, as in https://host:8443", address)
 	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, pipelines.Errorf(pipelines.CodeInvalid, "the server's address is scheme, host and path only; its token belongs into RUNNER_TOKEN")
+	if o.TokenName == "" {
+		o.TokenName = "RUNNER_TOKEN"
 	}
-	return &Client{base: strings.TrimRight(u.String(), "/"), token: token, http: &http.Client{
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, pipelines.Errorf(pipelines.CodeInvalid, "the server's address is scheme, host and path only; its token comes from %s", o.TokenName)
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 8, IdleConnTimeout: 30 * time.Second}
+	if o.PublicOnly {
+		transport.Proxy, transport.DialContext = nil, publicDialer() // a proxy would connect where this machine must not
+	}
+	return &Client{base: strings.TrimRight(u.String(), "/"), token: o.Token, tokenName: o.TokenName, http: &http.Client{
 		Timeout:   40 * time.Second,
-		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 8, IdleConnTimeout: 30 * time.Second},
+		Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // a token goes to no other place
 		},
@@ -121,6 +143,9 @@ func (c *Client) once(ctx context.Context, method, path, key string, body []byte
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if errors.Is(err, errNotPublic) {
+			return pipelines.Errorf(pipelines.CodeInvalid, "%s: %w", c.base, err)
+		}
 		return pipelines.Errorf(pipelines.CodeUnavailable, "the server %s does not answer: %w", c.base, err)
 	}
 	defer res.Body.Close()
@@ -162,7 +187,7 @@ func (c *Client) problem(status int, path string, text []byte) error {
 	p.Status = status
 	switch p.Code {
 	case "unauthenticated", "forbidden":
-		return &pipelines.Error{Code: pipelines.CodeInvalid, Message: fmt.Sprintf("%s: %s (the token is taken from RUNNER_TOKEN)", c.base, p.Detail), Err: p}
+		return &pipelines.Error{Code: pipelines.CodeInvalid, Message: fmt.Sprintf("%s: %s (the token is taken from %s)", c.base, p.Detail, c.tokenName), Err: p}
 	}
 	return &pipelines.Error{Code: p.Code, Message: p.Detail, Err: p}
 }

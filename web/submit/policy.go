@@ -30,6 +30,8 @@ type Policy struct {
 	// Images are those that containers may be made of; a * at the end stands
 	// for every rest.
 	Images []string `json:"images,omitempty"`
+	// PrivateAddresses lets steps use servers on this machine and in private networks.
+	PrivateAddresses bool `json:"private_addresses,omitempty"`
 }
 
 // ExecutorRule allows a type of executor. Of its arguments those that only
@@ -40,8 +42,9 @@ type ExecutorRule struct {
 	Arguments map[string]string `json:"arguments,omitempty"`
 }
 
-// freeArguments of executor blocks only size a step.
-var freeArguments = []string{"slots", "gpus", "cpus", "memory", "resources", "node_selector"}
+// freeArguments of executor blocks only size a step, or (of remote) only matter to
+// the server that another argument names.
+var freeArguments = []string{"slots", "gpus", "cpus", "memory", "resources", "node_selector", "token", "root"}
 
 // ParseExecutorRule reads TYPE[,ARGUMENT=VALUE]…, as in kubernetes,namespace=ml.
 func ParseExecutorRule(text string) (ExecutorRule, error) {
@@ -286,6 +289,18 @@ func (p Policy) resolve(path string) string {
 		return path
 	}
 	return filepath.Join(p.DataRoot, path)
+}
+
+// Place finds a path, relative to the data root, for those who may use what lies there.
+func (p Policy) Place(path string) (string, error) {
+	if p.DataRoot == "" {
+		return "", pipelines.Errorf(pipelines.CodeInvalid, "the server was started without --data-root, so no data may be named")
+	}
+	at := p.resolve(path)
+	if strings.Contains(path, "://") || !inside(p.DataRoot, at) {
+		return "", pipelines.Errorf(pipelines.CodeInvalid, "the path %.200q leads out of the server's --data-root", path)
+	}
+	return at, nil
 }
 
 // path refuses what leads out of the data root and the other folders given.

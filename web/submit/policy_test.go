@@ -56,7 +56,7 @@ func TestWhatSubmissionsMayNotSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := Policy{DataRoot: root, Env: []string{"OPEN"}, Images: []string{"ghcr.io/acme/*", "alpine:3"},
-		Executors: []ExecutorRule{{Type: "kubernetes", Arguments: map[string]string{"namespace": "ml"}}}}
+		Executors: []ExecutorRule{{Type: "kubernetes", Arguments: map[string]string{"namespace": "ml"}}, {Type: "remote", Arguments: map[string]string{"url": "https://box"}}}}
 	environ := func(name string) (string, bool) { return "value-of-" + name, true }
 	dataset := func(path string) string { return strings.Replace(base, `"data"`, path, 1) }
 	in := func(block string) string { return strings.Replace(base, "epochs  = 1", "epochs  = 1\n"+block, 1) }
@@ -84,6 +84,8 @@ func TestWhatSubmissionsMayNotSay(t *testing.T) {
 		"adapter":               {base + "adapter \"mine\" {\n source = \"./x.py\"\n}", `adapter "mine"`},
 		"executor":              {base + "executor \"dagger\" \"x\" {\n image = \"alpine:3\"\n}", `executor "dagger"`},
 		"remote":                {base + "executor \"remote\" \"x\" {\n url = \"http://10.0.0.1\"\n}", `executor "remote"`},
+		"fine, allowed remote":  {base + "executor \"remote\" \"x\" {\n url = \"https://box\"\n token = \"t\"\n gpus = 1\n}", ""},
+		"remote, another":       {base + "executor \"remote\" \"x\" {\n url = \"https://box.evil\"\n}", `executor "remote"`},
 		"image":                 {base + "executor \"kubernetes\" \"x\" {\n image = \"evil/x\"\n}", `executor "kubernetes"`},
 		"image by prefix":       {base + "executor \"kubernetes\" \"x\" {\n image = \"alpine:33\"\n}", `executor "kubernetes"`},
 		"namespace":             {base + "executor \"kubernetes\" \"x\" {\n image = \"alpine:3\"\nnamespace = \"kube-system\"\n}", `executor "kubernetes"`},

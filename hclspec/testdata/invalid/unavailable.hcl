@@ -21,9 +21,6 @@ model "file" {
 executor "kubernetes" "cluster" {
   image = "x"
 }
-executor "remote" "gpu" {
-  url = "https://host"
-}
 executor "local" "here" {
   slots = 2 # ERROR: Not available in this version | choosing how many
 }
@@ -31,7 +28,6 @@ train "t" {
   model    = model.m
   dataset  = dataset.d
   epochs   = 2
-  executor = executor.remote.gpu # ERROR: Not available in this version | "remote"
   sweep { # ERROR: Not available in this version | Sweeps
     space = { "learning_rate" = [0.1, 0.2] }
   }

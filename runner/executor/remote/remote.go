@@ -1,0 +1,265 @@
+// Package remote runs each attempt of a step on another machine, a `runner
+// serve`.
+//
+// On this machine a client process follows the attempt: the local executor
+// starts it, in a session of its own and with the attempt's lock, so that it
+// outlives the runner and any later runner finds it. It hands the task to the
+// server, writes home the events that the step there writes into its spool,
+// fetches checkpoints and artifacts as they appear, and ends as the step ended.
+// A server that is away is asked again for as long as it takes.
+//
+// Package host is the server's side. There the local executor runs the step, so
+// that it outlives the server as well.
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/trainwright/trainwright/adapters"
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
+	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/client"
+)
+
+// Config is an executor block.
+type Config struct {
+	URL   string
+	Token pipelines.Secret
+	// Root is the folder of this machine whose data the server finds under its own.
+	Root string
+	GPUs int // that steps have there; 0 = they train on the CPU
+}
+
+// Parse reads an executor block. A block without attributes is that of a run
+// that is only followed or stopped.
+func Parse(c pipelines.ExecutorConfig) (Config, error) {
+	var out Config
+	for name, v := range c.Attributes {
+		ok := true
+		switch name {
+		case "url":
+			out.URL, ok = v.(string)
+		case "root":
+			out.Root, ok = v.(string)
+		case "token":
+			if text, plain := v.(string); plain {
+				v = pipelines.NewSecret(text)
+			}
+			out.Token, ok = v.(pipelines.Secret)
+		case "gpus":
+			var n int64
+			if n, ok = v.(int64); ok {
+				out.GPUs = int(n)
+			} else {
+				out.GPUs, ok = v.(int)
+			}
+		}
+		if !ok {
+			return out, pipelines.Errorf(pipelines.CodeInvalid, "%s: %s cannot be %v", c.Address, name, v)
+		}
+	}
+	if out.URL == "" {
+		return out, nil
+	}
+	_, err := client.New(out.URL, "")
+	return out, err
+}
+
+// Executor runs attempts on a server.
+type Executor struct {
+	Config Config
+	// Host runs the client's process on this machine.
+	Host runner.Executor
+	// Program is this program's path. `PROGRAM remote SPEC` must call Drive.
+	Program string
+	// PublicOnly keeps the client from addresses of private networks and of
+	// this machine: the address was named by a stranger.
+	PublicOnly bool
+}
+
+var (
+	_ runner.Executor = (*Executor)(nil)
+	_ runner.Noter    = (*Executor)(nil)
+)
+
+const (
+	specFile   = "remote.json"        // what the client does
+	noteFile   = "remote-exit.json"   // how the attempt ended, as the server told it
+	statusFile = "remote-status.json" // what it waits for
+)
+
+// The client's own variables. The step's secrets are set apart by a prefix.
+const (
+	tokenVariable = "RUNNER_REMOTE_TOKEN"
+	secretPrefix  = "RUNNER_STEP_SECRET_"
+)
+
+// spec is remote.json. It holds no secrets.
+type spec struct {
+	URL        string   `json:"url"`
+	PublicOnly bool     `json:"public_only,omitempty"`
+	Root       string   `json:"root"`
+	RunDir     string   `json:"run_dir"`
+	AttemptDir string   `json:"attempt_dir"`
+	Order      Order    `json:"order"`  // paths as on this machine
+	Secret     []string `json:"secret"` // names of secret variables
+}
+
+// homecoming is what the client gets beyond the step's grace, to fetch what it wrote.
+const homecoming = 10 * time.Minute
+
+// Run starts, adopts or reads an attempt, as the interface says.
+func (e *Executor) Run(ctx context.Context, job runner.Job, sink runner.Sink) (runner.Exit, error) {
+	if err := e.prepare(job); err != nil {
+		return runner.Exit{}, err
+	}
+	watched, stop := context.WithCancel(ctx)
+	defer stop()
+	if job.Tell != nil {
+		go tellStatus(watched, job)
+	}
+	exit, err := e.Host.Run(ctx, e.client(job), sink)
+	if err != nil {
+		return exit, err
+	}
+	var told runner.Exit
+	known, err := durable.ReadJSON(filepath.Join(job.Task.AttemptDir, noteFile), &told)
+	if err != nil || !known {
+		return exit, err
+	}
+	told.Images = exit.Images
+	return told, nil
+}
+
+// tellStatus passes on what the client waits for, until ctx ends.
+func tellStatus(ctx context.Context, job runner.Job) {
+	said := ""
+	for sleep(ctx, time.Second) {
+		var now status
+		if ok, err := durable.ReadJSON(filepath.Join(job.Task.AttemptDir, statusFile), &now); ok && err == nil && now.Waiting != said {
+			if said = now.Waiting; said != "" {
+				job.Tell(said)
+			}
+		}
+	}
+}
+
+// Cancel has the client ask the server to stop the step, and returns once both
+// have ended.
+func (e *Executor) Cancel(ctx context.Context, job runner.Job) error {
+	return e.Host.Cancel(ctx, e.client(job))
+}
+
+// Probe tells whether the attempt's client lives.
+func (e *Executor) Probe(ctx context.Context, a pipelines.Attempt) (runner.Liveness, error) {
+	return e.Host.Probe(ctx, a)
+}
+
+// Notes says at plan where data is looked for.
+func (e *Executor) Notes(_ pipelines.Step, data *pipelines.DatasetReport) []string {
+	if data == nil || e.Config.URL == "" {
+		return nil
+	}
+	rel, err := relative(e.Config.Root, data.Path)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	return []string{fmt.Sprintf("the server %s reads the dataset %q at %s under its --data-root, and refuses it if its fingerprint is another", e.Config.URL, data.Name, rel)}
+}
+
+// client is the job of the process on this machine.
+func (e *Executor) client(job runner.Job) runner.Job {
+	out := job
+	out.Command = adapters.Command{Argv: []string{e.Program, "remote", filepath.Join(job.Task.AttemptDir, specFile)}}
+	out.Env, out.Timeout, out.Grace = nil, 0, job.Grace+homecoming // the server keeps the step's own
+	out.Secrets = map[string]pipelines.Secret{tokenVariable: e.Config.Token}
+	for name, s := range job.Secrets {
+		out.Secrets[secretPrefix+name] = s
+	}
+	return out
+}
+
+// prepare writes remote.json, unless the attempt has it already.
+func (e *Executor) prepare(job runner.Job) error {
+	path := filepath.Join(job.Task.AttemptDir, specFile)
+	if _, err := os.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if e.Config.URL == "" {
+		return pipelines.Errorf(pipelines.CodeInvalid, "the executor of %s names no server: url is missing", job.Task.Address)
+	}
+	if job.Task.Command != nil {
+		return pipelines.Errorf(pipelines.CodeInvalid, "%s is a step block, which runs in a container; executor \"remote\" runs train, evaluate and export", job.Task.Address)
+	}
+	s := spec{URL: e.Config.URL, PublicOnly: e.PublicOnly, Root: e.Config.Root, RunDir: job.Task.RunDir, AttemptDir: job.Task.AttemptDir,
+		Order: Order{Task: job.Task, Dataset: job.Dataset, Env: job.Env, Timeout: job.Timeout, Grace: job.Grace}}
+	for name := range job.Secrets {
+		s.Secret = append(s.Secret, name)
+	}
+	if s.Order.Dataset != nil { // said before anything starts
+		if _, err := under(s.Root, *s.Order.Dataset); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(job.Task.AttemptDir, 0o755); err != nil {
+		return err
+	}
+	return durable.WriteJSON(path, s, 0o644)
+}
+
+// under makes the paths of a dataset relative to root.
+func under(root string, d pipelines.DatasetSpec) (out pipelines.DatasetSpec, err error) {
+	out = d
+	if d.Path != "" {
+		if out.Path, err = relative(root, d.Path); err != nil {
+			return out, err
+		}
+	}
+	if d.Paths != nil {
+		out.Paths = map[string]string{}
+		for split, path := range d.Paths {
+			if out.Paths[split], err = relative(root, path); err != nil {
+				return out, err
+			}
+		}
+	}
+	out.Union = nil
+	for _, u := range d.Union {
+		inner, err := under(root, u)
+		if err != nil {
+			return out, err
+		}
+		out.Union = append(out.Union, inner)
+	}
+	return out, nil
+}
+
+// relative is the path below root, with slashes.
+func relative(root, path string) (string, error) {
+	if strings.Contains(path, "://") {
+		return "", pipelines.Errorf(pipelines.CodeInvalid, "data at %s cannot be used with executor \"remote\": the server reads data under its --data-root", path)
+	}
+	rel, err := filepath.Rel(root, path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return "", pipelines.Errorf(pipelines.CodeInvalid,
+			"the data %s lies outside of %s, the folder that stands for the server's --data-root; move it there, or name another folder with root in the executor block", path, root)
+	}
+	return filepath.ToSlash(rel), nil
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
