@@ -10,7 +10,7 @@ import (
 // a store's address (it may hold a password), a variable's value. No step and no
 // process that works for others inherits it.
 func OwnSecret(name string) bool {
-	return strings.HasPrefix(name, "RUNNER_VAR_") || strings.HasPrefix(name, "RUNNER_") && strings.HasSuffix(name, "TOKEN") ||
+	return strings.HasPrefix(name, "RUNNER_VAR_") || strings.HasSuffix(name, "_SERVICE_TOKEN") || strings.HasPrefix(name, "RUNNER_") && strings.HasSuffix(name, "TOKEN") ||
 		name == "RUNNER_STORE" || name == "DATABASE_URL"
 }
 

@@ -39,6 +39,7 @@ var rules = map[string]web.Access{
 	"GET /api/v1/models/list":                  web.Read,
 	"GET /config/schema":                       web.Read,
 	"GET /api/v1/training/config-schema":       web.Read,
+	"GET /api/v1/adapters/{name}":              web.Read,
 	"POST /api/v1/pipelines/apply":             web.Write,
 	"GET /api/v1/applies":                      web.Read,
 	"GET /api/v1/applies/{id}":                 web.Read,

@@ -41,6 +41,13 @@ type Adapters interface {
 	Models(framework, task string) []adapters.Model
 }
 
+// Services are adapters that other servers have.
+type Services interface {
+	// Ask asks an adapter's server for it as it is now; ok is false where no
+	// other server has it. The error has code unavailable when it is away.
+	Ask(ctx context.Context, name string) (a adapters.Adapter, ok bool, err error)
+}
+
 // Tasks runs attempts for clients of executor "remote". *host.Host fulfils it.
 type Tasks interface {
 	Serve(ctx context.Context, method string, c remote.Call) (remote.Answer, error)
@@ -75,6 +82,10 @@ type Config struct {
 	// Remote is the store that other machines keep their state in; nil = none may.
 	Remote runner.Store
 
+	// Services are adapters that other servers have; nil = none.
+	Services Services
+	// GPUs are those of this machine that steps may use.
+	GPUs int
 	// Tasks runs attempts of other machines; nil = none may.
 	Tasks Tasks
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/trainwright/trainwright/adapters"
+	"github.com/trainwright/trainwright/adapters/service"
 	"github.com/trainwright/trainwright/hclspec/schema"
 	"github.com/trainwright/trainwright/pipelines"
 )
@@ -24,13 +25,17 @@ type ModelList struct {
 	Total  int              `json:"total"`
 }
 
-func (s *Server) models(_ context.Context, in *modelsInput) (*modelsOutput, error) {
+func (s *Server) models(ctx context.Context, in *modelsInput) (*modelsOutput, error) {
+	var found []adapters.Model
 	if in.Framework != "" {
-		if _, err := s.adapter(in.Framework); err != nil {
+		a, err := s.adapter(ctx, in.Framework)
+		if err != nil {
 			return nil, err
 		}
+		found = a.Models(in.TaskType)
+	} else {
+		found = s.cfg.Adapters.Models("", in.TaskType)
 	}
-	found := s.cfg.Adapters.Models(in.Framework, in.TaskType)
 	if len(found) == 0 && in.TaskType != "" {
 		if err := s.checkTask(in.TaskType); err != nil {
 			return nil, err
@@ -56,12 +61,12 @@ type ConfigSchema struct {
 	Presets map[string]map[string]any `json:"presets" doc:"values by preset, nested as in the config block: optimizer.type stands in optimizer"`
 }
 
-func (s *Server) configSchema(_ context.Context, in *schemaInput) (*schemaOutput, error) {
+func (s *Server) configSchema(ctx context.Context, in *schemaInput) (*schemaOutput, error) {
 	name := in.Framework
 	if name == "" {
 		name = s.cfg.Framework
 	}
-	a, err := s.adapter(name)
+	a, err := s.adapter(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +120,28 @@ func nest(values map[string]any) (map[string]any, error) {
 	return out, nil
 }
 
-func (s *Server) adapter(name string) (adapters.Adapter, error) {
+type adapterInput struct {
+	Name string `path:"name" maxLength:"100" doc:"an adapter's name"`
+}
+
+type adapterOutput struct{ Body service.Description }
+
+// describeAdapter tells another server all that planning with an adapter needs.
+func (s *Server) describeAdapter(ctx context.Context, in *adapterInput) (*adapterOutput, error) {
+	a, err := s.adapter(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return &adapterOutput{Body: service.Describe(a, s.cfg.GPUs)}, nil
+}
+
+// adapter finds one, on this server or on the one that has it.
+func (s *Server) adapter(ctx context.Context, name string) (adapters.Adapter, error) {
+	if s.cfg.Services != nil {
+		if a, ok, err := s.cfg.Services.Ask(ctx, name); ok || err != nil {
+			return a, err
+		}
+	}
 	if a, ok := s.cfg.Adapters.Lookup(name); ok {
 		return a, nil
 	}

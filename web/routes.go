@@ -63,6 +63,7 @@ func (s *Server) register() error {
 	for _, path := range []string{"/config/schema", "/api/v1/training/config-schema"} {
 		handle(s, get(path, Read, "adapters", "An adapter's advanced config and its presets"), s.configSchema)
 	}
+	handle(s, get("/api/v1/adapters/{name}", Read, "adapters", "All that planning with an adapter needs, for another server"), s.describeAdapter)
 	stop := post("/api/v1/training/jobs/{id}/stop", Write, "jobs", "Stop a run after it wrote a checkpoint")
 	stop.Also = map[string]*huma.Response{"202": s.response("The run is asked to stop and still at it", reflect.TypeFor[Run]())}
 	handle(s, stop, s.stopJob)

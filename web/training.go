@@ -85,6 +85,11 @@ func (s *Server) fileJob(ctx context.Context, in *jobInput, state runner.Submiss
 	if err != nil {
 		return nil, err
 	}
+	if s.cfg.Services != nil { // one that is away is told now, not when the job's turn has come
+		if _, _, err := s.cfg.Services.Ask(ctx, firstOf(form.Framework, s.cfg.Framework)); err != nil {
+			return nil, err
+		}
+	}
 	found, err := s.render(form)
 	if err != nil {
 		return nil, err

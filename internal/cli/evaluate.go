@@ -96,9 +96,13 @@ func (a *app) loadSubmission(ctx context.Context, dir string, policy submit.Poli
 		_ = json.NewEncoder(a.Stdout).Encode(submit.Answer{Result: submit.Result{Report: a.diagnosticsReport(hcl.Diagnostics{d})}})
 	})
 	defer stop()
+	if err := a.useServices(policy.Services); err != nil {
+		return nil, nil, err
+	}
 	p, files, diags, err := policy.Load(ctx, dir, s, hclspec.Options{Environ: a.getenv, Catalog: catalog{a.Adapters}, Validate: validate, Version: languageVersion()})
 	maps.Copy(a.files, files)
 	if p != nil {
+		a.sendToServices(p, policy)
 		for name, v := range p.Variables {
 			if text, ok := s.Variables[name].(string); ok && v.Sensitive {
 				a.redactor.add(text, 4)
@@ -120,7 +124,7 @@ func (a *app) planSubmission(ctx context.Context, p *pipelines.Pipeline, req sub
 	}
 	defer store.Close()
 	planner := runner.Planner{
-		Store: store, Adapters: a.Adapters, Datasets: submittedData(req.Cache), Executor: executorFactory(nil, true), GPUs: req.GPUs,
+		Store: store, Adapters: a.Adapters, Datasets: submittedData(req.Cache), Executor: executorFactory(nil, true, req.Policy.Services...), GPUs: req.GPUs,
 		Claim: runner.Claim{Source: req.Submission.Source, State: "of the server"}, Now: a.Now,
 	}
 	return planner.Plan(ctx, p, runner.PlanOptions{Targets: req.Submission.Targets, Replace: req.Submission.Replace})

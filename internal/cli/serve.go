@@ -82,9 +82,6 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 		return usagef("--tls-cert and --tls-key belong together")
 	}
 	a.declareAdapters(ctx)
-	if _, err := a.adapter(f.framework); err != nil {
-		return err
-	}
 	public, err := web.Bind(f.addr, f.cert != "", f.proxy || len(f.hosts) > 0)
 	if err != nil {
 		return err
@@ -111,7 +108,11 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	evaluator, err := a.evaluator(policy, place)
+	services, err := a.services(place.dir)
+	if err != nil {
+		return err
+	}
+	evaluator, err := a.evaluator(services.evaluating(policy), place)
 	if err != nil {
 		return err
 	}
@@ -121,6 +122,12 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 		return err
 	}
 	defer closeAudit()
+	services.log = log
+	services.meet(ctx)
+	if _, err := a.adapter(f.framework); err != nil {
+		return err
+	}
+	policy.Services = services.list
 	work := a.newWorkers(store, place, f, policy, log)
 	var queue runner.Queue
 	if work != nil {
@@ -143,7 +150,7 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 	server, err := web.New(web.Config{
 		Store: store, Control: a.watcher(store, place), Adapters: a.Adapters, Tokens: tokens, TokenStore: store, Audit: audit, Secure: f.cert != "" || f.proxy,
 		Evaluator: evaluator, SaveRoot: saveRoot, Picture: report.Thumbnail,
-		Queue: queue, Reports: reports, Remote: store, Tasks: tasks,
+		Queue: queue, Reports: reports, Remote: store, Tasks: tasks, Services: services, GPUs: countGPUs(),
 		Framework: f.framework, Public: public, Hosts: f.hosts, Version: Version, Log: log, Now: a.Now,
 	})
 	if err != nil {

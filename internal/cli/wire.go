@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/adapters/native"
@@ -20,6 +21,7 @@ import (
 	"github.com/trainwright/trainwright/runner/executor/kubernetes"
 	"github.com/trainwright/trainwright/runner/executor/local"
 	"github.com/trainwright/trainwright/runner/executor/remote"
+	"github.com/trainwright/trainwright/web/submit"
 )
 
 // defaultAdapters lists the adapters of this program.
@@ -77,8 +79,8 @@ func userCache() (string, error) {
 // executorFactory makes the executor of a block; the zero config is this
 // machine. Local steps inherit the environment env, and so do the clients of
 // those in containers, which pass nothing of it on. publicOnly keeps steps from
-// servers at private addresses: a stranger named them.
-func executorFactory(env []string, publicOnly bool) func(pipelines.ExecutorConfig) (runner.Executor, error) {
+// servers at private addresses: a stranger named them. services are the operator's own.
+func executorFactory(env []string, publicOnly bool, services ...submit.Service) func(pipelines.ExecutorConfig) (runner.Executor, error) {
 	here := &local.Executor{Environ: env}
 	return func(c pipelines.ExecutorConfig) (runner.Executor, error) {
 		switch c.Type {
@@ -102,8 +104,9 @@ func executorFactory(env []string, publicOnly bool) func(pipelines.ExecutorConfi
 			if err != nil {
 				return nil, err
 			}
+			own := slices.ContainsFunc(services, func(s submit.Service) bool { return s.URL == config.URL })
 			exe, err := os.Executable()
-			return &remote.Executor{Config: config, Host: here, Program: exe, PublicOnly: publicOnly}, err
+			return &remote.Executor{Config: config, Host: here, Program: exe, PublicOnly: publicOnly && !own}, err
 		}
 		return nil, pipelines.Errorf(pipelines.CodeUnavailable, "executor %q is not available in this version; known: local, dagger, kubernetes, remote", c.Type)
 	}

@@ -30,8 +30,19 @@ type Policy struct {
 	// Images are those that containers may be made of; a * at the end stands
 	// for every rest.
 	Images []string `json:"images,omitempty"`
+	// Services are adapters that other servers have: their steps run there.
+	Services []Service `json:"services,omitempty"`
 	// PrivateAddresses lets steps use servers on this machine and in private networks.
 	PrivateAddresses bool `json:"private_addresses,omitempty"`
+}
+
+// Service is an adapter that another server has.
+type Service struct {
+	Adapter string `json:"adapter"`
+	URL     string `json:"url"`
+	Token   string `json:"token,omitempty"`
+	// File has its description, as last heard.
+	File string `json:"file"`
 }
 
 // ExecutorRule allows a type of executor. Of its arguments those that only
