@@ -6,6 +6,10 @@ import "runtime"
 // with: the one place that pins it, together with wheels below.
 const Version = "1.32.0"
 
+// GPUVersion is the release of the Python package onnxruntime-gpu, which
+// carries the library with the CUDA provider; it comes out after Version's.
+const GPUVersion = "1.31.1"
+
 // wheel is a published Python package that carries the library.
 type wheel struct {
 	platform string   // pip's platform tag

@@ -97,7 +97,7 @@ func diagnoseORT() finding {
 		return f
 	}
 	f.State, f.Text = "ok", fmt.Sprintf("%s at %s (%s)", rt.Version(), rt.Path(), strings.Join(providers, ", "))
-	if rt.Version() != ort.Version {
+	if v := rt.Version(); v != ort.Version && (v != ort.GPUVersion || !rt.HasCUDA()) {
 		f.State = "warning"
 		f.Help = "results are tested with version " + ort.Version
 	}

@@ -79,7 +79,7 @@ func diagnoseProvider() finding {
 	f := finding{Name: "provider", State: "ok", Text: "CUDA, beside the ONNX Runtime library"}
 	if countGPUs() == 0 {
 		f.State, f.Text = "warning", "ONNX Runtime has no CUDA provider: device = \"auto\" trains on the CPU"
-		f.Help = "set " + ort.EnvLib + " to the library of the Python package onnxruntime-gpu " + ort.Version + ", or train with executor \"dagger\", which installs it"
+		f.Help = "set " + ort.EnvLib + " to the library of the Python package onnxruntime-gpu " + ort.GPUVersion + ", or train with executor \"dagger\", which installs it"
 	}
 	return f
 }

@@ -92,7 +92,7 @@ func executorFactory(env []string, publicOnly bool, services ...submit.Service) 
 				return nil, err
 			}
 			exe, err := os.Executable()
-			return &dagger.Executor{Config: config, Host: here, Program: exe, Library: ort.Find, LibraryVersion: ort.Version}, err
+			return &dagger.Executor{Config: config, Host: here, Program: exe, Library: ort.Find, LibraryVersion: ort.GPUVersion}, err
 		case "kubernetes":
 			cfg, err := kubernetes.ParseConfig(c)
 			if err != nil {
