@@ -87,6 +87,7 @@ enum {
   OrtDeviceAllocator = 0,
   OrtArenaAllocator = 1,
   OrtMemTypeDefault = 0,
+  OrtMemTypeCPUOutput = -1,
   OrtLoggingLevelError = 3,
 };
 

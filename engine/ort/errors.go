@@ -4,6 +4,7 @@ package ort
 import "C"
 
 import (
+	"slices"
 	"strings"
 	"unsafe"
 )
@@ -19,7 +20,13 @@ func (e *Error) Error() string { return e.Message }
 // OutOfMemory reports that host or device memory ran out.
 func (e *Error) OutOfMemory() bool {
 	m := strings.ToLower(e.Message)
-	return strings.Contains(m, "failed to allocate") || strings.Contains(m, "out of memory") || strings.Contains(m, "bad_alloc")
+	return slices.ContainsFunc(exhausted, func(s string) bool { return strings.Contains(m, s) })
+}
+
+// exhausted are what the arenas, CUDA, cuBLAS and cuDNN say when memory ran out.
+var exhausted = []string{
+	"failed to allocate", "smaller than requested bytes", "out of memory", "bad_alloc", "bad allocation",
+	"cublas_status_alloc_failed", "cudnn_status_alloc_failed", "cudaerrormemoryallocation",
 }
 
 // check turns a status into an error and releases it.

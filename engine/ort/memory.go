@@ -9,7 +9,8 @@ import (
 	"unsafe"
 )
 
-// MemoryInfo names a kind of memory: the host's or a CUDA device's.
+// MemoryInfo names a kind of memory: the host's, a CUDA device's, or memory of
+// the host that such a device reads and writes directly.
 type MemoryInfo struct {
 	rt     *Runtime
 	ptr    unsafe.Pointer
@@ -18,16 +19,25 @@ type MemoryInfo struct {
 }
 
 // NewCPUMemory names host memory.
-func (r *Runtime) NewCPUMemory() (*MemoryInfo, error) { return r.newMemory("Cpu", 0) }
+func (r *Runtime) NewCPUMemory() (*MemoryInfo, error) {
+	return r.newMemory("Cpu", 0, C.OrtMemTypeDefault)
+}
 
 // NewCUDAMemory names the memory of one CUDA device.
-func (r *Runtime) NewCUDAMemory(device int) (*MemoryInfo, error) { return r.newMemory("Cuda", device) }
+func (r *Runtime) NewCUDAMemory(device int) (*MemoryInfo, error) {
+	return r.newMemory("Cuda", device, C.OrtMemTypeDefault)
+}
 
-func (r *Runtime) newMemory(name string, id int) (*MemoryInfo, error) {
+// NewPinnedMemory names host memory that is locked for one CUDA device.
+func (r *Runtime) NewPinnedMemory(device int) (*MemoryInfo, error) {
+	return r.newMemory("CudaPinned", device, C.OrtMemTypeCPUOutput)
+}
+
+func (r *Runtime) newMemory(name string, id int, kind C.int) (*MemoryInfo, error) {
 	cname := C.CString(name)
 	defer C.free(unsafe.Pointer(cname))
-	m := &MemoryInfo{rt: r, device: fmt.Sprintf("%s:%d", name, id), host: name == "Cpu"}
-	if err := r.check(C.ort_CreateMemoryInfo(r.table, cname, C.OrtDeviceAllocator, C.int(id), C.OrtMemTypeDefault, &m.ptr)); err != nil {
+	m := &MemoryInfo{rt: r, device: fmt.Sprintf("%s:%d", name, id), host: name != "Cuda"}
+	if err := r.check(C.ort_CreateMemoryInfo(r.table, cname, C.OrtDeviceAllocator, C.int(id), kind, &m.ptr)); err != nil {
 		return nil, fmt.Errorf("name the memory of %s: %w", m.device, err)
 	}
 	r.live.Add(1)

@@ -258,6 +258,47 @@ func TestErrorsCarryTheLibrarysMessage(t *testing.T) {
 	}
 }
 
+// A product larger than any address space is memory that runs out in earnest;
+// the session goes on with less.
+func TestMemoryThatRunsOut(t *testing.T) {
+	rt := open(t)
+	s := session(t, rt, nodeModel("MatMul", Float32, []string{"a", "b"}, []string{"c"}), Options{IntraThreads: 1, SharedArena: true})
+	host, err := rt.NewCPUMemory()
+	must(t, err)
+	defer host.Close()
+	product := func(n int) error {
+		b, err := s.NewBinding()
+		must(t, err)
+		defer b.Close()
+		x := make([]float32, n)
+		must(t, b.Input("a", floats(t, rt, x, n, 1)))
+		must(t, b.Input("b", floats(t, rt, x, 1, n)))
+		must(t, b.OutputTo("c", host))
+		return b.Run(t.Context())
+	}
+	for range 2 {
+		err := product(8_000_000) // 256 TB
+		var e *Error
+		if !errors.As(err, &e) || !e.OutOfMemory() {
+			t.Fatalf("got %v, want an *Error that says that memory ran out", err)
+		}
+		must(t, product(3))
+	}
+	if _, err := rt.NewTensor(Float32, 8_000_000, 8_000_000); !errors.As(err, new(*Error)) || !err.(*Error).OutOfMemory() {
+		t.Errorf("a tensor of that size: %v", err)
+	}
+	for message, want := range map[string]bool{
+		"Available memory of 1024 is smaller than requested bytes of 4096":                  true,
+		"CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc((void**)&p, size)":         true,
+		"CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; expr=cublasCreate(&handle)": true,
+		"CUDNN failure 2: CUDNN_STATUS_EXECUTION_FAILED ; GPU=0":                            false,
+	} {
+		if got := (&Error{Message: message}).OutOfMemory(); got != want {
+			t.Errorf("%q: out of memory is %v", message, got)
+		}
+	}
+}
+
 func TestTensorsGuardTheirMemory(t *testing.T) {
 	rt := open(t)
 	if _, err := rt.NewTensor(Float32, math.MaxInt/2, 8); err == nil {

@@ -74,7 +74,7 @@ func (t *trainer) resetFor(info checkpoint.Info) []Part {
 
 func (t *trainer) fresh() State {
 	return State{
-		Version: stateVersion, EMA: t.main.ema > 0, Environment: t.device.environment(t.rt), Config: t.cfg.Record,
+		Version: stateVersion, EMA: t.main.ema > 0, LossScale: newLossScale(t.main.precision), Environment: t.device.environment(t.rt), Config: t.cfg.Record,
 		Model: SavedModel{Name: t.cfg.Model.Name, ImageSize: t.cfg.Model.ImageSize, Classes: t.cfg.Model.Classes},
 	}
 }
@@ -130,6 +130,9 @@ func (t *trainer) resume(info checkpoint.Info, reset []Part) (*Resumed, error) {
 	diff := differences(old.Environment, now.Environment)
 	t.state = old
 	t.state.EMA, t.state.Environment, t.state.Config = now.EMA, now.Environment, now.Config
+	if old.LossScale == nil || now.LossScale == nil {
+		t.state.LossScale = now.LossScale
+	}
 	t.from = info.Path
 	if err := t.restart(missing, reset); err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ type Config struct {
 	Record  map[string]any // kept in every checkpoint: the caller's own description of this config
 	Library string         // ONNX Runtime; "" = where ort.Find finds it
 
-	staged bool // tests: reach the host's memory as if it were a device's
+	adjust func(*device) // tests: change the device that was found
 }
 
 // Model says what is trained.

@@ -52,3 +52,11 @@ func fallbackAdvice(err error) error {
 	}
 	return fmt.Errorf("%w; the CUDA provider does not take all operators of this graph. Set %s=1 to run those on the CPU, which is slow, or train with device = \"cpu\"", err, EnvCUDAFallback)
 }
+
+// libraryAdvice says what to do when the provider did not find what it loads.
+func libraryAdvice(err error) error {
+	if !strings.Contains(err.Error(), "cannot open shared object file") {
+		return err
+	}
+	return fmt.Errorf("%w; install the CUDA libraries and cuDNN that it names (pip install 'onnxruntime-gpu[cuda,cudnn]' brings them) and name their folders in LD_LIBRARY_PATH", err)
+}

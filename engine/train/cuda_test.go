@@ -53,3 +53,18 @@ func TestFallbackIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestAllowedFallbackIsTold(t *testing.T) {
+	cfg := halfOnCPU(small(t))
+	adjust := cfg.adjust
+	cfg.adjust = func(d *device) { adjust(d); d.fallback = true }
+	l := &eventLog{}
+	tr, err := newTrainer(cfg, l.observe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.close()
+	if m := of[Message](l); len(m) != 1 || m[0].Level != "warning" || !strings.Contains(m[0].Text, EnvCUDAFallback) || !strings.Contains(m[0].Text, "none is known") {
+		t.Errorf("told %+v", m)
+	}
+}

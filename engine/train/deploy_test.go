@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/trainwright/trainwright/engine/data"
 	"github.com/trainwright/trainwright/engine/graph"
 	"github.com/trainwright/trainwright/engine/nn"
 	"github.com/trainwright/trainwright/engine/onnx"
@@ -131,10 +132,16 @@ func TestEveryModelDeploys(t *testing.T) {
 			for i := range images {
 				images[i] = byte(i * 37)
 			}
-			if err := set(eval.io[inImages], images); err != nil {
+			f, err := newFeeder(ts.memory, size, 2)
+			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := eval.bind(ts, nil)
+			defer f.close()
+			at := f.places[2][0]
+			if err := f.put(t.Context(), at, &data.Batch{Images: images, Labels: []int64{0, 0}}); err != nil {
+				t.Fatal(err)
+			}
+			b, err := eval.bind(ts, at, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -17,10 +17,11 @@ import (
 type device struct {
 	name      string // cpu, cuda:0
 	id        int    // of a CUDA device
+	fallback  bool   // operators that the provider does not take run on the CPU
 	staged    bool   // its memory cannot be read or written directly
 	provider  lower.Provider
-	precision lower.Precision
-	block     int // lower.Options.Block
+	precision lower.Precision // of convolutions and matrix products
+	block     int             // lower.Options.Block
 	options   ort.Options
 }
 
@@ -73,6 +74,7 @@ func newCUDA(rt *ort.Runtime, d device, id int) (device, error) {
 	if d.options.CUDA, d.options.Config, err = cudaOptions(id, os.Getenv); err != nil {
 		return device{}, fmt.Errorf("device %s: %w", d.name, err)
 	}
+	d.fallback = len(d.options.Config) == 0
 	if !rt.HasCUDA() {
 		return device{}, fmt.Errorf("device %s: ONNX Runtime %s at %s has no CUDA provider; set %s to the library of onnxruntime-gpu, or use device = \"cpu\"",
 			d.name, rt.Version(), rt.Path(), ort.EnvLib)
@@ -80,7 +82,7 @@ func newCUDA(rt *ort.Runtime, d device, id int) (device, error) {
 	c := rt.NewCopier(d.options)
 	defer c.Close()
 	if err := c.Probe(); err != nil {
-		return device{}, fmt.Errorf("device %s: %w", d.name, err)
+		return device{}, fmt.Errorf("device %s: %w", d.name, libraryAdvice(err))
 	}
 	return d, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"time"
 
@@ -16,14 +17,12 @@ var ErrNaN = errors.New("training diverged")
 // epoch trains on what is left of the epoch under way.
 func (t *trainer) epoch(ctx context.Context) error {
 	t.started, t.startedAt = time.Now(), t.state.Position
-	for b, err := range t.loader.Epoch(ctx, t.state.Epoch, t.state.Position) {
+	batches := upTo(t.used, t.loader.Epoch(ctx, t.state.Epoch, t.state.Position))
+	for at, err := range t.feeder.batches(ctx, batches, 0) {
 		if err != nil {
 			return err
 		}
-		if b.Position > t.used { // the remainder of one image, see compile
-			break
-		}
-		if err := t.step(ctx, b); err != nil {
+		if err := t.step(ctx, at); err != nil {
 			return err
 		}
 		if err := t.progress(); err != nil {
@@ -41,8 +40,21 @@ func (t *trainer) epoch(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// upTo ends an epoch after the given number of images: a remainder of one
+// image is left out, see compile.
+func upTo(used int, seq iter.Seq2[*data.Batch, error]) iter.Seq2[*data.Batch, error] {
+	return func(yield func(*data.Batch, error) bool) {
+		for b, err := range seq {
+			if err == nil && b.Position > used || !yield(b, err) {
+				return
+			}
+		}
+	}
+}
+
 // step trains on one batch. When it fails, the state is that before the batch.
-func (t *trainer) step(ctx context.Context, b *data.Batch) error {
+func (t *trainer) step(ctx context.Context, at *place) error {
+	b := &at.batch
 	kind := stepUpdate
 	if t.cfg.Accumulate > 1 {
 		kind = stepAccumulate
@@ -57,7 +69,7 @@ func (t *trainer) step(ctx context.Context, b *data.Batch) error {
 	if err := t.feed(p, b); err != nil {
 		return err
 	}
-	if err := p.run(ctx, t.tensors); err != nil {
+	if err := p.run(ctx, t.tensors, at); err != nil {
 		return err
 	}
 	loss, err := p.scalar(outLoss)
@@ -72,12 +84,20 @@ func (t *trainer) step(ctx context.Context, b *data.Batch) error {
 		return fmt.Errorf("%w: the loss is %v at batch %d of epoch %d (learning rate %g); lower learning_rate, or set gradient_clip_value",
 			ErrNaN, loss, t.state.Sums.Batches+1, t.state.Epoch+1, t.learningRate())
 	}
+	overflow, err := t.overflowed(p)
+	if err != nil {
+		return err
+	}
 	n := float64(b.Len())
 	t.state.Sums.Loss += loss * n
 	t.state.Sums.Right += right
 	t.state.Sums.Images += b.Len()
 	t.state.Sums.Batches++
 	t.state.Position = b.Position
+	if overflow {
+		return nil // the batch changes nothing
+	}
+	p.assign(t.tensors)
 	if kind == stepAccumulate {
 		t.state.Window.Batches++
 		t.state.Window.Samples += b.Len()

@@ -32,6 +32,7 @@ type Applied struct {
 	LabelSmoothing float64
 	EMADecay       float64
 	MixedPrecision bool
+	Precision      string // of convolutions and matrix products: float32, float16, bfloat16
 	Patience       int
 	Monitor        string
 	Minimize       bool

@@ -2,9 +2,11 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/trainwright/trainwright/engine/autodiff"
 	"github.com/trainwright/trainwright/engine/graph"
+	"github.com/trainwright/trainwright/engine/lower"
 	"github.com/trainwright/trainwright/engine/nn"
 	"github.com/trainwright/trainwright/engine/optim"
 	"github.com/trainwright/trainwright/engine/zoo"
@@ -29,6 +31,7 @@ type step struct {
 	clip      float64
 	smoothing float64
 	ema       float64
+	precision lower.Precision // of convolutions and matrix products
 }
 
 // Names of the graphs' inputs and outputs beside those of the optimizer.
@@ -38,16 +41,19 @@ const (
 	inSamples = "samples"   // in this batch
 	inTotal   = "total"     // in the accumulation window
 	inDecay   = "ema_decay" // see optim.EMADecay
+	inScale   = "loss_scale"
+	outSquare = "gradient_square" // of all gradients together; not finite if one of them is not
 	outLoss   = "loss"
 	outRight  = "correct"
 	outLogits = "logits"
 	outLosses = "losses"
 )
 
-// buildStep makes the graph of one training step on batch images.
-func buildStep(c Config, kind stepKind, batch int) (*step, error) {
+// buildStep makes the graph of one training step on batch images. With mixed it
+// is for a device that is faster in half precision.
+func buildStep(c Config, kind stepKind, batch int, mixed bool) (*step, error) {
 	g := graph.New("train_" + string(kind))
-	s := &step{graph: g, batch: batch, kind: kind}
+	s := &step{graph: g, batch: batch, kind: kind, precision: lower.Float32}
 	x, labels, err := inputs(g, c.Model, batch)
 	if err != nil {
 		return nil, err
@@ -55,6 +61,9 @@ func buildStep(c Config, kind stepKind, batch int) (*step, error) {
 	s.model, err = zoo.Build(g, c.Model.Name, x, zoo.Options{NumClasses: len(c.Model.Classes), Training: true, Freeze: c.Model.Freeze})
 	if err != nil {
 		return nil, fmt.Errorf("compile a training step on %d images: %w", batch, err)
+	}
+	if mixed {
+		s.precision = halfOf(g)
 	}
 	loss := nn.CrossEntropy(g, s.model.Logits, labels, c.LabelSmoothing)
 	s.smoothing = c.LabelSmoothing
@@ -66,7 +75,7 @@ func buildStep(c Config, kind stepKind, batch int) (*step, error) {
 	for i, p := range params {
 		values[i] = p.Value
 	}
-	grads, err := autodiff.Gradients(g, loss, values)
+	grads, err := s.gradients(loss, values)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +83,36 @@ func buildStep(c Config, kind stepKind, batch int) (*step, error) {
 		return nil, err
 	}
 	return s, g.Err()
+}
+
+// halfOf is the half precision for a model: bfloat16, which has the range of
+// float32, but for convolutions, which only float16 has.
+func halfOf(g *graph.Graph) lower.Precision {
+	if slices.ContainsFunc(g.Nodes(), func(n graph.Node) bool { return n.Op == "Conv" }) {
+		return lower.Float16
+	}
+	return lower.BFloat16
+}
+
+// gradients of a loss. In float16 small ones would vanish, so they are computed
+// of the scaled loss, and their squares tell whether the scale was too large.
+func (s *step) gradients(loss graph.Value, values []graph.Value) ([]graph.Value, error) {
+	g := s.graph
+	if s.precision != lower.Float16 {
+		return autodiff.Gradients(g, loss, values)
+	}
+	scale := g.Input(inScale, graph.Float32)
+	grads, err := autodiff.Gradients(g, g.Mul(loss, scale), values)
+	if err != nil {
+		return nil, err
+	}
+	inverse, square := g.Div(g.ConstF(1), scale), g.ConstF(0)
+	for i := range grads {
+		grads[i] = g.Mul(grads[i], inverse)
+		square = g.Add(square, g.ReduceSum(g.Square(grads[i]), false))
+	}
+	g.Output(outSquare, square)
+	return grads, g.Err()
 }
 
 // use adds what happens to the gradients.

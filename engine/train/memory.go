@@ -15,6 +15,8 @@ type memory struct {
 	// What a device needs; nil on the host.
 	session *ort.Session // whose provider allocates
 	info    *ort.MemoryInfo
+	pinned  *ort.MemoryInfo // host memory that the device reads directly; nil where there is none
+	options ort.Options
 	copier  *ort.Copier
 }
 
@@ -33,8 +35,33 @@ func newMemory(rt *ort.Runtime, d device, session *ort.Session) (memory, error) 
 	if err != nil {
 		return memory{}, err
 	}
-	m.session, m.copier = session, rt.NewCopier(d.options)
+	if d.options.CUDA != nil {
+		if m.pinned, err = rt.NewPinnedMemory(d.id); err != nil {
+			m.info.Close()
+			return memory{}, err
+		}
+	}
+	m.session, m.options, m.copier = session, d.options, rt.NewCopier(d.options)
 	return m, nil
+}
+
+// newCopier makes another copier between host and device; nil on the host.
+func (m memory) newCopier() *ort.Copier {
+	if m.session == nil {
+		return nil
+	}
+	return m.rt.NewCopier(m.options)
+}
+
+// readable makes a host tensor that the device reads as fast as it can. Memory
+// that cannot be pinned is slower, not wrong.
+func (m memory) readable(dtype ort.DType, shape ...int) (*ort.Tensor, error) {
+	if m.pinned != nil {
+		if x, err := m.session.NewTensorIn(m.pinned, dtype, shape...); err == nil {
+			return x, nil
+		}
+	}
+	return m.rt.NewTensor(dtype, shape...)
 }
 
 // zeros makes a float32 tensor of zeros.
@@ -91,4 +118,5 @@ func (m memory) close() {
 		m.copier.Close()
 	}
 	m.info.Close()
+	m.pinned.Close()
 }

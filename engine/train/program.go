@@ -16,13 +16,14 @@ import (
 type program struct {
 	graph    *graph.Graph
 	session  *ort.Session
-	io       map[string]*ort.Tensor // what is fed and what comes out, by name
+	io       map[string]*ort.Tensor // scalars that are fed and what comes out, by name
 	bindings map[string]*ort.Binding
-	staged   bool // inputs are copied to a device when they are bound
+	onHost   error // operators for which the CUDA provider has no kernel
+	staged   bool  // inputs on the host are copied to a device when they are bound
 }
 
 // compile lowers a graph and makes a session for it, with host tensors for its
-// inputs and outputs.
+// inputs and outputs, but for the batch, which a feeder brings.
 func compile(rt *ort.Runtime, g *graph.Graph, d device) (*program, error) {
 	model, err := lower.Model(g, d.provider, lower.Options{Precision: d.precision, Block: d.block})
 	if err != nil {
@@ -33,11 +34,17 @@ func compile(rt *ort.Runtime, g *graph.Graph, d device) (*program, error) {
 		return nil, err
 	}
 	p := &program{graph: g, io: map[string]*ort.Tensor{}, bindings: map[string]*ort.Binding{}, staged: d.staged}
+	if d.provider == lower.CUDA {
+		p.onHost = lower.CheckCUDA(model)
+	}
 	if p.session, err = rt.NewSession(bytes, d.options); err != nil {
 		return nil, fmt.Errorf("compile graph %s: %w", g.Name(), fallbackAdvice(err))
 	}
 	for _, list := range [][]graph.Named{g.Inputs(), g.Outputs()} {
 		for _, n := range list {
+			if n.Name == inImages || n.Name == inLabels {
+				continue
+			}
 			t := g.Type(n.Value)
 			if p.io[n.Name], err = rt.NewTensor(dtypes[t.DType], t.Shape...); err != nil {
 				p.close()
@@ -82,20 +89,22 @@ func set[T ort.Element](t *ort.Tensor, values []T) error {
 	return nil
 }
 
-// run executes the program on ts and, when it succeeds, makes what it assigned current.
-func (p *program) run(ctx context.Context, ts *tensors) error {
-	key := fmt.Sprint(ts.sides)
+// run executes the program on ts and a batch. What it assigns is not current yet.
+func (p *program) run(ctx context.Context, ts *tensors, at *place) error {
+	key := fmt.Sprint(ts.sides, at.number)
 	b := p.bindings[key]
 	if b == nil {
 		var err error
-		if b, err = p.bind(ts, nil); err != nil {
+		if b, err = p.bind(ts, at, nil); err != nil {
 			return err
 		}
 		p.bindings[key] = b
 	}
-	if err := p.execute(ctx, b); err != nil {
-		return err
-	}
+	return p.execute(ctx, b, at)
+}
+
+// assign makes current what the last run assigned.
+func (p *program) assign(ts *tensors) {
 	flipped := map[int]bool{}
 	for _, a := range p.graph.Assigns() {
 		if g := ts.pairs[a.Name].group; !flipped[g] {
@@ -103,14 +112,16 @@ func (p *program) run(ctx context.Context, ts *tensors) error {
 			ts.sides[g] = 1 - ts.sides[g]
 		}
 	}
-	return nil
 }
 
 // execute runs the program on what b binds and on the inputs as they are now.
-func (p *program) execute(ctx context.Context, b *ort.Binding) error {
+func (p *program) execute(ctx context.Context, b *ort.Binding, at *place) error {
 	if p.staged {
 		for _, n := range p.graph.Inputs() {
-			if err := b.Input(n.Name, p.io[n.Name]); err != nil {
+			if n.Name == inImages {
+				continue // on the device already
+			}
+			if err := b.Input(n.Name, p.input(n.Name, at)); err != nil {
 				return err
 			}
 		}
@@ -121,15 +132,26 @@ func (p *program) execute(ctx context.Context, b *ort.Binding) error {
 	return nil
 }
 
-// bind ties the program to the current sides of ts. instead names the tensors
+// input is the tensor of one of the graph's inputs, nil if it is none.
+func (p *program) input(name string, at *place) *ort.Tensor {
+	switch name {
+	case inImages:
+		return at.images
+	case inLabels:
+		return at.labels
+	}
+	return p.io[name]
+}
+
+// bind ties the program to a batch and the current sides of ts. instead names the tensors
 // to read in place of others (moving averages for weights).
-func (p *program) bind(ts *tensors, instead map[string]string) (*ort.Binding, error) {
+func (p *program) bind(ts *tensors, at *place, instead map[string]string) (*ort.Binding, error) {
 	b, err := p.session.NewBinding()
 	if err != nil {
 		return nil, err
 	}
 	for _, v := range p.session.Inputs() {
-		t := p.io[v.Name]
+		t := p.input(v.Name, at)
 		if t == nil {
 			name := v.Name
 			if other, ok := instead[name]; ok {

@@ -222,7 +222,7 @@ func TestStagedMemoryTrainsTheSame(t *testing.T) {
 	cfg := everything(t)
 	run(t, cfg)
 	want := last(t, cfg)
-	cfg.Checkpoints.Dir, cfg.staged = t.TempDir(), true
+	cfg.Checkpoints.Dir, cfg.adjust = t.TempDir(), func(d *device) { d.staged = true }
 	run(t, cfg)
 	same(t, last(t, cfg), want)
 }

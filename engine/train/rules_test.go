@@ -87,7 +87,11 @@ func checkScenario(t *testing.T, cfg Config, want reference) {
 		tr.state.Position = 0
 		for _, size := range []int{8, 8, 5} {
 			before := tr.state.Sums.Loss
-			if err := tr.step(context.Background(), formulaBatch(number, size, tr.state.Position)); err != nil {
+			at := tr.feeder.places[size][number%2]
+			if err := tr.feeder.put(context.Background(), at, formulaBatch(number, size, tr.state.Position)); err != nil {
+				t.Fatal(err)
+			}
+			if err := tr.step(context.Background(), at); err != nil {
 				t.Fatal(err)
 			}
 			near(t, "loss", (tr.state.Sums.Loss-before)/float64(size), want.Losses[number])

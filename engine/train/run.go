@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/engine/train/checkpoint"
 )
 
@@ -16,7 +17,7 @@ import (
 func Run(ctx context.Context, cfg Config, observe Observer) (Result, error) {
 	t, err := newTrainer(cfg, observe)
 	if err != nil {
-		return Result{}, err
+		return Result{}, memoryAdvice(err, cfg)
 	}
 	defer t.close()
 	resumed, err := t.begin()
@@ -41,7 +42,23 @@ func Run(ctx context.Context, cfg Config, observe Observer) (Result, error) {
 	if stopped(ctx, err) {
 		err = errors.Join(fmt.Errorf("training stopped in epoch %d: %w", t.state.Epoch+1, ctx.Err()), t.saveOnStop())
 	}
-	return t.result(), err
+	return t.result(), memoryAdvice(err, t.cfg)
+}
+
+// memoryAdvice says what to do when memory ran out.
+func memoryAdvice(err error, c Config) error {
+	var from *ort.Error
+	if !errors.As(err, &from) || !from.OutOfMemory() {
+		return err
+	}
+	advice := fmt.Sprintf("lower batch_size (%d; gradient_accumulation makes up for it)", c.BatchSize)
+	if c.Model.ImageSize > 0 {
+		advice += fmt.Sprintf(" or image_size (%d)", c.Model.ImageSize)
+	}
+	if c.Device != "cpu" && !c.MixedPrecision {
+		advice += ", set mixed_precision on a GPU"
+	}
+	return fmt.Errorf("memory ran out: %w; %s, or choose a smaller model than %s", err, advice, c.Model.Name)
 }
 
 // epochs trains, validates and saves, epoch by epoch.

@@ -1,9 +1,13 @@
 package train
 
 import (
+	"errors"
 	"math"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/trainwright/trainwright/engine/ort"
 )
 
 func TestTrainingLearnsAndReports(t *testing.T) {
@@ -33,5 +37,24 @@ func TestTrainingLearnsAndReports(t *testing.T) {
 	last := of[Progress](l)
 	if p := last[len(last)-1]; p.Step != 12 || p.Steps != 12 || p.Epoch != 6 {
 		t.Errorf("last progress %+v", p)
+	}
+}
+
+func TestMemoryThatRunsOutIsAdvisedOn(t *testing.T) {
+	cfg := small(t)
+	cfg.BatchSize = 77
+	_, err := needRuntime(t).NewTensor(ort.Float32, 8_000_000, 8_000_000) // larger than any address space
+	err = memoryAdvice(err, cfg)
+	var from *ort.Error
+	if !errors.As(err, &from) || !from.OutOfMemory() {
+		t.Fatalf("%v is not known as memory that ran out", err)
+	}
+	for _, want := range []string{"batch_size (77", "gradient_accumulation", "image_size (16)", "smaller model than convnet"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+	if other := errors.New("other"); memoryAdvice(other, cfg) != other || memoryAdvice(nil, cfg) != nil {
+		t.Error("advice on something else")
 	}
 }

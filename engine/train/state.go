@@ -39,6 +39,7 @@ type State struct {
 	Stale         int               `json:"stale"`          // validations since the best
 	StoppedBy     string            `json:"stopped_by,omitempty"`
 	EMA           bool              `json:"ema"`
+	LossScale     *LossScale        `json:"loss_scale,omitempty"` // with float16
 	Environment   map[string]string `json:"environment"`
 	Config        map[string]any    `json:"config,omitempty"` // Config.Record
 }

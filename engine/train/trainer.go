@@ -2,7 +2,9 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/trainwright/trainwright/engine/data"
@@ -32,6 +34,8 @@ type trainer struct {
 	evalBatch int
 	tensors   *tensors
 	model     []string // names of the model's parameters and buffers
+
+	feeder, evalFeeder *feeder
 
 	state     State
 	from      string // where the first weights came from
@@ -63,11 +67,8 @@ func newTrainer(cfg Config, observe Observer) (t *trainer, err error) {
 	if t.device, err = newDevice(t.rt, cfg.Device, cfg.Threads); err != nil {
 		return nil, err
 	}
-	if cfg.staged {
-		t.device.staged = true
-	}
-	if cfg.MixedPrecision && lower.ReducedPrecision(t.device.provider, lower.BFloat16) {
-		t.device.precision = lower.BFloat16
+	if cfg.adjust != nil {
+		cfg.adjust(&t.device)
 	}
 	if t.device.provider == lower.CPU {
 		t.device.block = layout.Block(context.Background(), t.rt)
@@ -87,7 +88,23 @@ func newTrainer(cfg Config, observe Observer) (t *trainer, err error) {
 	if err = t.compile(); err != nil {
 		return nil, err
 	}
-	return t, nil
+	return t, t.tellFallback()
+}
+
+// tellFallback says that a part of the graphs may run on the CPU, and which.
+func (t *trainer) tellFallback() error {
+	if !t.device.fallback {
+		return nil
+	}
+	var found []error
+	for _, p := range t.programs {
+		found = append(found, p.onHost)
+	}
+	which := "none is known"
+	if err := errors.Join(found...); err != nil {
+		which = strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	return t.say("warning", "%s = 1: operators that the CUDA provider does not take run on the CPU, which is slow (%s)", EnvCUDAFallback, which)
 }
 
 func (t *trainer) makeLoaders() error {
@@ -124,10 +141,12 @@ func (t *trainer) compile() error {
 	if t.cfg.Accumulate > 1 {
 		first = stepDrain
 	}
+	mixed := t.cfg.MixedPrecision && lower.ReducedPrecision(t.device.provider, lower.Float16)
 	var err error
-	if t.main, err = buildStep(t.cfg, first, batch); err != nil {
+	if t.main, err = buildStep(t.cfg, first, batch, mixed); err != nil {
 		return err
 	}
+	t.device.precision = t.main.precision
 	for _, i := range t.main.model.Init {
 		t.model = append(t.model, i.Name)
 	}
@@ -149,7 +168,7 @@ func (t *trainer) compile() error {
 	for i, k := range keys {
 		s := t.main
 		if i > 0 {
-			if s, err = buildStep(t.cfg, k.kind, k.batch); err != nil {
+			if s, err = buildStep(t.cfg, k.kind, k.batch, mixed); err != nil {
 				return err
 			}
 		}
@@ -167,6 +186,9 @@ func (t *trainer) compile() error {
 	if t.tensors, err = newTensors(m, graphs...); err != nil {
 		return err
 	}
+	if t.feeder, err = newFeeder(m, t.cfg.Model.ImageSize, batch, max(rest, 1)); err != nil {
+		return err
+	}
 	return t.compileEval()
 }
 
@@ -180,7 +202,10 @@ func (t *trainer) compileEval() error {
 	}
 	d := t.device
 	d.precision = lower.Float32
-	t.eval, err = compile(t.rt, g, d)
+	if t.eval, err = compile(t.rt, g, d); err != nil {
+		return err
+	}
+	t.evalFeeder, err = newFeeder(t.tensors.memory, t.cfg.Model.ImageSize, t.evalBatch)
 	return err
 }
 
@@ -188,6 +213,8 @@ func (t *trainer) close() {
 	for _, p := range t.programs {
 		p.unbind()
 	}
+	t.feeder.close()
+	t.evalFeeder.close()
 	if t.tensors != nil {
 		t.tensors.close()
 	}
@@ -205,8 +232,8 @@ func (t *trainer) applied() Applied {
 		Optimizer: t.main.optimizer, Schedule: t.cfg.Schedule, Loader: t.loader.Applied(),
 		Seed: int64(t.loader.Applied().Seed), Epochs: t.cfg.Epochs,
 		ClipNorm: t.main.clip, Accumulate: 1, LabelSmoothing: t.main.smoothing, EMADecay: t.main.ema,
-		MixedPrecision: t.device.precision != lower.Float32,
-		Patience:       t.cfg.Patience, Monitor: t.cfg.Monitor, Minimize: t.cfg.Minimize,
+		MixedPrecision: t.main.precision != lower.Float32, Precision: string(t.main.precision),
+		Patience: t.cfg.Patience, Monitor: t.cfg.Monitor, Minimize: t.cfg.Minimize,
 		Weights: t.from, Device: t.device.name, Inactive: map[string]string{}, Environment: t.device.environment(t.rt),
 	}
 	if t.main.kind == stepDrain {
@@ -228,14 +255,8 @@ func (t *trainer) applied() Applied {
 // learningRate is that of the epoch under way.
 func (t *trainer) learningRate() float64 { return t.cfg.Schedule.At(t.state.Epoch) }
 
-// feed copies a batch and the scalars of its update into a program.
+// feed sets the scalars of a batch's update.
 func (t *trainer) feed(p *program, b *data.Batch) error {
-	if err := set(p.io[inImages], b.Images); err != nil {
-		return err
-	}
-	if err := set(p.io[inLabels], b.Labels); err != nil {
-		return err
-	}
 	for _, s := range t.main.optimizer.Scalars(t.learningRate(), t.state.OptimizerStep+1) {
 		if err := p.setScalar(s.Name, s.Value); err != nil {
 			return err
@@ -245,6 +266,9 @@ func (t *trainer) feed(p *program, b *data.Batch) error {
 		inSamples: float32(b.Len()),
 		inTotal:   float32(t.state.Window.Samples + b.Len()),
 		inDecay:   optim.EMADecay(t.main.ema, t.state.EMAStep+1),
+	}
+	if t.state.LossScale != nil {
+		scalars[inScale] = float32(t.state.LossScale.Scale)
 	}
 	for name, v := range scalars {
 		if err := p.setScalar(name, v); err != nil {

@@ -24,23 +24,22 @@ func (t *trainer) validate(ctx context.Context) (metrics.Report, []Prediction, e
 			averages[name] = optim.EMAName(name)
 		}
 	}
-	b, err := t.eval.bind(t.tensors, averages)
-	if err != nil {
-		return metrics.Report{}, nil, err
+	var bindings [2]*ort.Binding
+	for i, at := range t.evalFeeder.places[t.evalBatch] {
+		b, err := t.eval.bind(t.tensors, at, averages)
+		if err != nil {
+			return metrics.Report{}, nil, err
+		}
+		defer b.Close()
+		bindings[i] = b
 	}
-	defer b.Close()
 	s := newScorer(len(t.cfg.Model.Classes), t.cfg.Val)
-	for batch, err := range t.valLoader.Epoch(ctx, 0, 0) {
+	// What follows a short last batch is padding.
+	for at, err := range t.evalFeeder.batches(ctx, t.valLoader.Epoch(ctx, 0, 0), t.evalBatch) {
 		if err != nil {
 			return metrics.Report{}, nil, fmt.Errorf("validate: %w", err)
 		}
-		if err := set(t.eval.io[inImages], batch.Images); err != nil { // the rest of a short batch is padding
-			return metrics.Report{}, nil, err
-		}
-		if err := set(t.eval.io[inLabels], batch.Labels); err != nil {
-			return metrics.Report{}, nil, err
-		}
-		if err := t.eval.execute(ctx, b); err != nil {
+		if err := t.eval.execute(ctx, bindings[at.number], at); err != nil {
 			return metrics.Report{}, nil, fmt.Errorf("validate: %w", err)
 		}
 		logits, err := ort.View[float32](t.eval.io[outLogits])
@@ -51,8 +50,8 @@ func (t *trainer) validate(ctx context.Context) (metrics.Report, []Prediction, e
 		if err != nil {
 			return metrics.Report{}, nil, err
 		}
-		n := batch.Len()
-		if err := s.add(batch, logits[:n*s.classes], losses[:n]); err != nil {
+		n := at.batch.Len()
+		if err := s.add(&at.batch, logits[:n*s.classes], losses[:n]); err != nil {
 			return metrics.Report{}, nil, err
 		}
 	}

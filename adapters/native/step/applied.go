@@ -50,7 +50,7 @@ func applied(a train.Applied) *pipelines.ConfigApplied {
 		Values: values,
 		Attributes: map[string]any{
 			"epochs": a.Epochs, "batch_size": a.Loader.BatchSize, "learning_rate": a.Schedule.LearningRate, "seed": a.Seed,
-			"image_size": a.ImageSize, "num_classes": a.Classes, "device": a.Device, "num_workers": a.Loader.Workers,
+			"image_size": a.ImageSize, "num_classes": a.Classes, "device": a.Device, "precision": a.Precision, "num_workers": a.Loader.Workers,
 			"monitor": a.Monitor, "mode": mode(a.Minimize), "parameters": a.Parameters, "frozen": len(a.Frozen), "weights": a.Weights,
 		},
 		Unsupported: a.Inactive,

@@ -1,11 +1,26 @@
 package step
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
+	"github.com/trainwright/trainwright/engine/ort"
 	"github.com/trainwright/trainwright/pipelines"
 )
+
+func TestMemoryThatRunsOutIsACauseOfItsOwn(t *testing.T) {
+	path, err := ort.Find()
+	if err != nil {
+		t.Skipf("needs the ONNX Runtime library: %v", err)
+	}
+	rt, err := ort.Open(path)
+	must(t, err)
+	_, err = rt.NewTensor(ort.Float32, 8_000_000, 8_000_000) // larger than any address space
+	if got := cause(fmt.Errorf("train: %w", err)); got != pipelines.CauseOOM {
+		t.Errorf("cause %q of %v", got, err)
+	}
+}
 
 func TestTrainThenEvaluateThenExport(t *testing.T) {
 	task := trainTask(t, nil)
