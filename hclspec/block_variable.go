@@ -14,7 +14,6 @@ import (
 var variableBlock = &blockSpec{
 	Type: "variable", Labels: []string{"name"},
 	Optional: []string{"type", "default", "description", "sensitive", "nullable"},
-	Flags:    []string{"sensitive", "nullable"},
 	Blocks:   []*blockSpec{validationBlock},
 }
 
