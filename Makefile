@@ -6,7 +6,7 @@ BIN     := bin/runner
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .PHONY: build ort demo test test-parity test-python test-faults test-faults-long test-serve test-serve-long test-conformance \
-	test-s3 test-s3-long test-kubernetes test-ui ui check fix bench bench-gpu bench-accuracy bench-serve clean
+	test-s3 test-s3-long test-kubernetes test-ui test-editors ui check fix bench bench-gpu bench-accuracy bench-serve clean
 
 build: ## the runner command
 	$(GO) build -trimpath -ldflags "-X github.com/trainwright/trainwright/internal/cli.Version=$(VERSION)" -o $(BIN) ./cmd/runner
@@ -82,6 +82,13 @@ test-ui: build ort ui test/page/node_modules/.package-lock.json ## the built fil
 
 test/page/node_modules/.package-lock.json: test/page/package.json test/page/package-lock.json
 	npm --prefix test/page ci
+
+test-editors: build editors/vscode/node_modules/.package-lock.json ## the VS Code extension builds, and speaks with the language server
+	npm --prefix editors/vscode run build
+	npm --prefix editors/vscode test
+
+editors/vscode/node_modules/.package-lock.json: editors/vscode/package.json editors/vscode/package-lock.json
+	npm --prefix editors/vscode ci
 
 ui: web/ui/node_modules/.package-lock.json ## the page's built files, which are committed
 	npm --prefix web/ui run build

@@ -19,6 +19,9 @@ type blockSpec struct {
 	Blocks   []*blockSpec // nested blocks, at most one of each unless Many
 	Many     bool
 	Open     bool // holds whatever the user names: locals, config
+	// Words are the choices of attributes that are one of some words, or a list of such.
+	Words map[string][]string
+	Flags []string // attributes that are true or false
 }
 
 func (s *blockSpec) attributes() []string { return append(slices.Clone(s.Required), s.Optional...) }

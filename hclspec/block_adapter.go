@@ -7,7 +7,7 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 )
 
-var adapterBlock = &blockSpec{Type: "adapter", Labels: []string{"name"}, Required: []string{"source"}, Optional: []string{"requirements", "strict"}}
+var adapterBlock = &blockSpec{Type: "adapter", Labels: []string{"name"}, Required: []string{"source"}, Optional: []string{"requirements", "strict"}, Flags: []string{"strict"}}
 
 // declareAdapters makes the user's own adapters known to what follows.
 func (m *module) declareAdapters(p *pipelines.Pipeline) {

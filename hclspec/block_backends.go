@@ -9,7 +9,7 @@ import (
 // artifactsBlocks say where checkpoints and artifacts are kept.
 var artifactsBlocks = map[string]*blockSpec{
 	"dir": {Type: "artifacts", Labels: []string{"type"}, Required: []string{"path"}},
-	"s3":  {Type: "artifacts", Labels: []string{"type"}, Required: []string{"bucket"}, Optional: []string{"prefix", "endpoint", "region", "path_style", "access_key_id", "secret_access_key"}},
+	"s3":  {Type: "artifacts", Labels: []string{"type"}, Required: []string{"bucket"}, Optional: []string{"prefix", "endpoint", "region", "path_style", "access_key_id", "secret_access_key"}, Flags: []string{"path_style"}},
 }
 
 // trackerBlocks mirror metrics elsewhere.
@@ -20,8 +20,8 @@ var trackerBlocks = map[string]*blockSpec{
 
 // notifyBlocks tell others what happened.
 var notifyBlocks = map[string]*blockSpec{
-	"webhook": {Type: "notify", Labels: []string{"type"}, Required: []string{"url"}, Optional: []string{"secret", "events", "headers"}},
-	"slack":   {Type: "notify", Labels: []string{"type"}, Required: []string{"url"}, Optional: []string{"events"}},
+	"webhook": {Type: "notify", Labels: []string{"type"}, Required: []string{"url"}, Optional: []string{"secret", "events", "headers"}, Words: map[string][]string{"events": notifyEvents}},
+	"slack":   {Type: "notify", Labels: []string{"type"}, Required: []string{"url"}, Optional: []string{"events"}, Words: map[string][]string{"events": notifyEvents}},
 }
 
 // notifyEvents are what a notify block may be told of.

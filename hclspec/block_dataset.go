@@ -19,11 +19,13 @@ var datasetBlock = &blockSpec{
 	Type: "dataset", Labels: []string{"name"},
 	Optional: []string{"format", "path", "paths", "union", "classes", "transforms"},
 	Blocks:   []*blockSpec{splitBlock, checksBlock},
+	Words:    map[string][]string{"format": datasetFormats},
 }
 
 var (
-	splitBlock  = &blockSpec{Type: "split", Optional: []string{"train", "val", "test", "seed", "stratify"}}
-	checksBlock = &blockSpec{Type: "checks", Optional: []string{"max_corrupt", "min_per_class", "leakage"}}
+	splitBlock  = &blockSpec{Type: "split", Optional: []string{"train", "val", "test", "seed", "stratify"}, Flags: []string{"stratify"}}
+	checksBlock = &blockSpec{Type: "checks", Optional: []string{"max_corrupt", "min_per_class", "leakage"},
+		Words: map[string][]string{"leakage": {"error", "warn", "ignore"}}}
 )
 
 // datasetFormats are the formats of the language; an adapter lists those it takes.
@@ -68,7 +70,7 @@ func (e *evaluator) decodeDataset(b *block) *datasetDecl {
 	s := e.scope(nil)
 	d := &datasetDecl{block: b, unknown: s.unknown, ranges: s.ranges}
 	d.spec = pipelines.DatasetSpec{Name: b.name(), Range: toRange(b.head)}
-	d.spec.Format, _ = s.oneOf(b, "format", "dataset.format", datasetFormats)
+	d.spec.Format, _ = s.oneOf(b, "format", "dataset.format")
 	if a, ok := b.attrs["path"]; ok {
 		d.pathVal, _ = e.eval(a.Expr, nil)
 	}
@@ -187,7 +189,7 @@ func (s *scope) datasetChecks(b *block, out *pipelines.DatasetChecks) {
 	if n, ok := s.whole(b, "min_per_class", "dataset.checks.min_per_class", 0, 1<<31); ok {
 		out.MinPerClass = int(n)
 	}
-	if l, ok := s.oneOf(b, "leakage", "dataset.checks.leakage", []string{"error", "warn", "ignore"}); ok {
+	if l, ok := s.oneOf(b, "leakage", "dataset.checks.leakage"); ok {
 		out.Leakage = l
 	}
 }

@@ -11,6 +11,7 @@ var evaluateBlock = &blockSpec{
 	Type: "evaluate", Labels: []string{"name"}, Required: []string{"checkpoint", "dataset"},
 	Optional: append([]string{"model", "split", "batch_size", "device"}, commonArguments...),
 	Blocks:   []*blockSpec{retryBlock},
+	Words:    map[string][]string{"split": splitNames, "device": deviceWords},
 }
 
 // evaluate decodes an evaluate block.
@@ -23,7 +24,7 @@ func (s *scope) evaluate(n *node, d *decoded) {
 	if c, ok := s.checkpoint(b, "evaluate.checkpoint"); ok {
 		e.Checkpoint = c
 	}
-	if split, ok := s.oneOf(b, "split", "evaluate.split", splitNames); ok {
+	if split, ok := s.oneOf(b, "split", "evaluate.split"); ok {
 		e.Split = split
 	}
 	if size, ok := s.whole(b, "batch_size", "evaluate.batch_size", 1, 1_000_000); ok {

@@ -7,21 +7,21 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
-
 	"github.com/trainwright/trainwright/pipelines"
 )
 
-var volumeBlock = &blockSpec{Type: "volume", Required: []string{"path"}, Optional: []string{"claim", "host_path", "sub_path", "read_only"}, Many: true}
+var volumeBlock = &blockSpec{Type: "volume", Required: []string{"path"}, Optional: []string{"claim", "host_path", "sub_path", "read_only"}, Many: true, Flags: []string{"read_only"}}
 
-var tolerationBlock = &blockSpec{Type: "toleration", Optional: []string{"key", "operator", "value", "effect"}, Many: true}
+var tolerationBlock = &blockSpec{Type: "toleration", Optional: []string{"key", "operator", "value", "effect"}, Many: true,
+	Words: map[string][]string{"operator": {"Equal", "Exists"}, "effect": {"NoSchedule", "PreferNoSchedule", "NoExecute"}}}
 
 // kubernetesBlock runs each attempt as a Job.
 var kubernetesBlock = &blockSpec{Type: "executor", Labels: []string{"type", "name"}, Required: []string{"image"},
 	Optional: []string{"kubeconfig", "context", "namespace", "image_pull_policy", "image_pull_secrets", "runner", "python",
 		"cpus", "memory", "gpus", "gpu_resource", "shared_memory", "resources", "service_account", "node_selector", "priority_class",
 		"queue", "labels", "annotations", "user", "secret_env", "nodes", "ttl"},
-	Blocks: []*blockSpec{volumeBlock, tolerationBlock}}
+	Blocks: []*blockSpec{volumeBlock, tolerationBlock},
+	Words:  map[string][]string{"image_pull_policy": {"Always", "IfNotPresent", "Never"}}}
 
 // What Kubernetes takes, as far as it can be told from here. The API server
 // has the last word.
@@ -88,7 +88,7 @@ func (s *scope) kubernetesTexts(b *block, plain map[string]any) {
 		}
 	}
 	if t, ok := plain["image_pull_policy"].(string); ok {
-		s.word(b.at("image_pull_policy"), "image_pull_policy", t, []string{"Always", "IfNotPresent", "Never"})
+		s.word(b, "image_pull_policy", t)
 	}
 	if t, ok := plain["image"].(string); ok && (t == "" || strings.ContainsAny(t, " \t\n")) {
 		s.fail(b.at("image"), "Invalid value", "\"image\" must be an image reference, not %q.", t)
@@ -154,10 +154,10 @@ func (s *scope) toleration(b *block) map[string]any {
 	out := map[string]any{}
 	s.backendAttributes(b, out, map[string]pipelines.Secret{})
 	if t, ok := out["operator"].(string); ok {
-		s.word(b.at("operator"), "operator", t, []string{"Equal", "Exists"})
+		s.word(b, "operator", t)
 	}
 	if t, ok := out["effect"].(string); ok {
-		s.word(b.at("effect"), "effect", t, []string{"NoSchedule", "PreferNoSchedule", "NoExecute"})
+		s.word(b, "effect", t)
 	}
 	switch {
 	case out["operator"] == "Exists" && b.attrs["value"] != nil:
@@ -168,9 +168,9 @@ func (s *scope) toleration(b *block) map[string]any {
 	return out
 }
 
-// word checks that a text is one of some words.
-func (s *scope) word(at hcl.Range, name, t string, allowed []string) {
-	if !slices.Contains(allowed, t) {
-		s.fail(at, "Invalid value", "%q must be %s, not %q.%s", name, orList(allowed), t, didYouMean(t, allowed))
+// word checks that a text is one of the words that the block's spec lists.
+func (s *scope) word(b *block, name, t string) {
+	if allowed := b.spec.Words[name]; !slices.Contains(allowed, t) {
+		s.fail(b.at(name), "Invalid value", "%q must be %s, not %q.%s", name, orList(allowed), t, didYouMean(t, allowed))
 	}
 }

@@ -11,6 +11,7 @@ var exportBlock = &blockSpec{
 	Type: "export", Labels: []string{"name"}, Required: []string{"checkpoint"},
 	Optional: append([]string{"model", "dataset", "format", "precision", "max_metric_drop"}, commonArguments...),
 	Blocks:   []*blockSpec{retryBlock},
+	Words:    map[string][]string{"format": {"onnx"}, "precision": {"fp32", "fp16", "int8"}},
 }
 
 // export decodes an export block.
@@ -27,8 +28,8 @@ func (s *scope) export(n *node, d *decoded) {
 	if c, ok := s.checkpoint(b, "export.checkpoint"); ok {
 		x.Checkpoint = c
 	}
-	s.oneOf(b, "format", "export.format", []string{"onnx"})
-	if p, ok := s.oneOf(b, "precision", "export.precision", []string{"fp32", "fp16", "int8"}); ok {
+	s.oneOf(b, "format", "export.format")
+	if p, ok := s.oneOf(b, "precision", "export.precision"); ok {
 		x.Precision = p
 		if p != "fp32" {
 			s.e.m.notYet(s, b.at("precision"), fmt.Sprintf("Exporting with precision %q is not part of this version.", p))

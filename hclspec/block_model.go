@@ -13,6 +13,8 @@ import (
 var modelBlock = &blockSpec{
 	Type: "model", Labels: []string{"name"}, Required: []string{"name"},
 	Optional: []string{"adapter", "task", "image_size", "num_classes", "weights", "pretrained", "freeze", "license"},
+	Words:    map[string][]string{"task": tasks},
+	Flags:    []string{"pretrained"},
 }
 
 // tasks are the task types of the language; an adapter lists those it takes.
@@ -54,8 +56,12 @@ func (e *evaluator) decodeModel(b *block) *modelDecl {
 	if a, ok := s.text(b, "adapter", "model.adapter", early); ok {
 		d.adapter = a
 	}
-	d.spec.Name, _ = s.text(b, "name", "model.name", early)
-	d.task, _ = s.oneOf(b, "task", "model.task", tasks)
+	if name, ok := s.text(b, "name", "model.name", early); ok {
+		if d.spec.Name = name; name == "" {
+			s.fail(b.at("name"), "Invalid value", "\"name\" must be the name of a model, not an empty text. List them with: runner models")
+		}
+	}
+	d.task, _ = s.oneOf(b, "task", "model.task")
 	d.ok = e.m.fitModel(s, b, d)
 	if n, ok := s.whole(b, "image_size", "model.image_size", 8, 4096); ok {
 		d.spec.ImageSize = int(n)

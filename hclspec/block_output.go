@@ -6,7 +6,7 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 )
 
-var outputBlock = &blockSpec{Type: "output", Labels: []string{"name"}, Required: []string{"value"}, Optional: []string{"description", "sensitive"}}
+var outputBlock = &blockSpec{Type: "output", Labels: []string{"name"}, Required: []string{"value"}, Optional: []string{"description", "sensitive"}, Flags: []string{"sensitive"}}
 
 // output makes an output of a block.
 func (m *module) output(b *block) (pipelines.Output, bool) {

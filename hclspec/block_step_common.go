@@ -16,7 +16,15 @@ import (
 // commonArguments may stand in every step.
 var commonArguments = []string{"executor", "for_each", "depends_on", "timeout", "env"}
 
-var retryBlock = &blockSpec{Type: "retry", Required: []string{"attempts"}, Optional: []string{"on"}}
+var retryBlock = &blockSpec{Type: "retry", Required: []string{"attempts"}, Optional: []string{"on"}, Words: map[string][]string{"on": causeWords()}}
+
+func causeWords() []string {
+	var all []string
+	for _, c := range pipelines.Causes {
+		all = append(all, string(c))
+	}
+	return all
+}
 
 // defaultRetryCauses are those that a repetition can cure.
 var defaultRetryCauses = []pipelines.Cause{pipelines.CausePreempted, pipelines.CauseInfrastructure}
@@ -116,10 +124,7 @@ func (s *scope) retry(b *block) pipelines.Retry {
 	if !ok {
 		return out
 	}
-	var all []string
-	for _, c := range pipelines.Causes {
-		all = append(all, string(c))
-	}
+	all := b.spec.Words["on"]
 	out.On = nil
 	for _, name := range list {
 		if !slices.Contains(all, name) {

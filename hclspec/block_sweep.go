@@ -9,12 +9,13 @@ import (
 	"github.com/trainwright/trainwright/hclspec/schema"
 )
 
-var sweepBlock = &blockSpec{Type: "sweep", Required: []string{"space"}, Optional: []string{"strategy", "metric", "trials", "parallel"}}
+var sweepBlock = &blockSpec{Type: "sweep", Required: []string{"space"}, Optional: []string{"strategy", "metric", "trials", "parallel"},
+	Words: map[string][]string{"strategy": {"grid", "random", "tpe"}}}
 
 // sweep checks a search over the config: every axis of its space names a
 // field, and gives a list of values or { min max log step }.
 func (s *scope) sweep(b, sweep *block, d *decoded) {
-	s.oneOf(sweep, "strategy", "sweep.strategy", []string{"grid", "random", "tpe"})
+	s.oneOf(sweep, "strategy", "sweep.strategy")
 	s.text(sweep, "metric", "sweep.metric", early)
 	s.whole(sweep, "trials", "sweep.trials", 1, maxInstances)
 	s.whole(sweep, "parallel", "sweep.parallel", 1, 1000)

@@ -17,14 +17,18 @@ var trainBlock = &blockSpec{
 	Optional: append([]string{"batch_size", "learning_rate", "seed", "preset", "config", "device", "num_workers",
 		"monitor", "mode", "matrix", "on_change"}, commonArguments...),
 	Blocks: []*blockSpec{configBlock, startBlock, checkpointBlock, sweepBlock, retryBlock},
+	Words:  map[string][]string{"device": deviceWords, "mode": {"max", "min"}, "on_change": {"resume", "retrain"}},
 }
 
 var (
-	startBlock      = &blockSpec{Type: "start", Required: []string{"checkpoint"}, Optional: []string{"mode"}}
+	startBlock      = &blockSpec{Type: "start", Required: []string{"checkpoint"}, Optional: []string{"mode"}, Words: map[string][]string{"mode": {"weights", "resume"}}}
 	checkpointBlock = &blockSpec{Type: "checkpoint", Optional: []string{"every", "keep_last", "keep_best", "keep_every"}}
 )
 
 const defaultBatchSize = 32
+
+// deviceWords are the devices but cuda:N.
+var deviceWords = []string{"auto", "cpu", "cuda"}
 
 // train decodes a train block.
 func (s *scope) train(b *block, d *decoded) {
@@ -40,7 +44,7 @@ func (s *scope) train(b *block, d *decoded) {
 	}
 	s.device(b, "train.device", &t.Device, d.spec.Adapter)
 	s.monitor(b, t, d.spec.Task)
-	if c, ok := s.oneOf(b, "on_change", "on_change", []string{"resume", "retrain"}); ok {
+	if c, ok := s.oneOf(b, "on_change", "on_change"); ok {
 		d.onChange = pipelines.OnChange(c)
 	}
 	if c := b.one("checkpoint"); c != nil {
@@ -153,7 +157,7 @@ func (s *scope) device(b *block, path string, out *string, adapter string) {
 		return
 	}
 	if !devicePattern.MatchString(t) {
-		hint := didYouMean(t, []string{"auto", "cpu", "cuda"})
+		hint := didYouMean(t, deviceWords)
 		if strings.Contains(t, ",") {
 			hint = " It names one device: several steps of a matrix use several."
 		}
@@ -187,7 +191,7 @@ func (s *scope) monitor(b *block, t *pipelines.TrainSpec, task string) {
 			t.Mode = "min"
 		}
 	}
-	if mode, ok := s.oneOf(b, "mode", "train.mode", []string{"max", "min"}); ok {
+	if mode, ok := s.oneOf(b, "mode", "train.mode"); ok {
 		t.Mode = mode
 	}
 }
@@ -208,7 +212,7 @@ func (s *scope) checkpointPolicy(b *block, out *pipelines.CheckpointPolicy) {
 // start decodes start { checkpoint mode }, which replaces the model's weights.
 func (s *scope) start(b *block, d *decoded, model *modelDecl) {
 	out := &pipelines.Start{Mode: pipelines.StartWeights}
-	if mode, ok := s.oneOf(b, "mode", "train.start.mode", []string{"weights", "resume"}); ok {
+	if mode, ok := s.oneOf(b, "mode", "train.start.mode"); ok {
 		out.Mode = pipelines.StartMode(mode)
 	}
 	if c, ok := s.checkpoint(b, "train.start.checkpoint"); ok {

@@ -14,6 +14,7 @@ import (
 var variableBlock = &blockSpec{
 	Type: "variable", Labels: []string{"name"},
 	Optional: []string{"type", "default", "description", "sensitive", "nullable"},
+	Flags:    []string{"sensitive", "nullable"},
 	Blocks:   []*blockSpec{validationBlock},
 }
 

@@ -61,7 +61,7 @@ func budgeted(name string, f function.Function, b *budget) function.Function {
 		rest.AllowMarked = rest.AllowMarked && rest.AllowUnknown
 	}
 	return function.New(&function.Spec{
-		Params: params, VarParam: rest,
+		Description: f.Description(), Params: params, VarParam: rest,
 		Type: func(args []cty.Value) (cty.Type, error) {
 			for _, a := range args {
 				if err := b.check(a); err != nil {

@@ -17,7 +17,7 @@ import (
 func Load(ctx context.Context, path string, opts Options) (p *pipelines.Pipeline, files Files, diags hcl.Diagnostics) {
 	files = Files{}
 	defer rescue(&diags)
-	src, diags := readSources(path, opts.Sources)
+	src, diags := readSources(path, opts)
 	if diags.HasErrors() {
 		return nil, files, diags
 	}
@@ -29,12 +29,7 @@ func Load(ctx context.Context, path string, opts Options) (p *pipelines.Pipeline
 	m.add(diags...)
 	p = &pipelines.Pipeline{Dir: dir, Variables: map[string]pipelines.Variable{}, Executors: map[pipelines.Address]pipelines.ExecutorConfig{}}
 	for _, s := range src.files {
-		file, more := parse(s)
-		files[s.Filename] = file
-		m.add(more...)
-		if body, ok := file.Body.(*hclsyntax.Body); ok && !more.HasErrors() {
-			m.add(meter(body, m.budget)...)
-		}
+		m.read(s)
 		if ctx.Err() != nil {
 			return nil, files, append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Cancelled", Detail: ctx.Err().Error()})
 		}
@@ -57,6 +52,17 @@ func Load(ctx context.Context, path string, opts Options) (p *pipelines.Pipeline
 	return p, files, distinct(m.diags)
 }
 
+// read parses a file; sound says that it can be evaluated.
+func (m *module) read(src pipelines.Source) (sound bool) {
+	file, diags := parse(src)
+	m.files[src.Filename] = file
+	if body, ok := file.Body.(*hclsyntax.Body); ok && !diags.HasErrors() {
+		diags = append(diags, meter(body, m.budget)...)
+	}
+	m.add(diags...)
+	return !diags.HasErrors()
+}
+
 // build decodes everything, in the order in which values come to be known.
 func (m *module) build(p *pipelines.Pipeline, autoVars []pipelines.Source) {
 	m.setVariables(autoVars)
@@ -67,11 +73,7 @@ func (m *module) build(p *pipelines.Pipeline, autoVars []pipelines.Source) {
 		}
 		p.Variables[name] = v
 	}
-	sorted := m.sortNodes()
-	for _, n := range sorted {
-		m.checkNames(n.refs, n.block != nil && n.block.attrs["for_each"] != nil)
-		m.link(n)
-	}
+	sorted := m.linkNodes()
 	m.declareAdapters(p)
 	m.pipeline(p)
 	p.Policy = m.policy()
@@ -94,6 +96,16 @@ func (m *module) build(p *pipelines.Pipeline, autoVars []pipelines.Source) {
 	m.backends(p)
 	p.Moved = m.moved()
 	m.add(m.static.diags...)
+}
+
+// linkNodes checks what nodes refer to and orders them.
+func (m *module) linkNodes() []*node {
+	sorted := m.sortNodes()
+	for _, n := range sorted {
+		m.checkNames(n.refs, n.block != nil && n.block.attrs["for_each"] != nil)
+		m.link(n)
+	}
+	return sorted
 }
 
 // steps goes through the nodes in topological order: instances are expanded,

@@ -25,6 +25,9 @@ type Options struct {
 	// Sources are read in place of the files (a plan file's, a submission).
 	// Their file names are relative to the path given to Load.
 	Sources []pipelines.Source
+	// Open are texts that an editor holds, by absolute file name. They count in
+	// place of what is on disk.
+	Open map[string][]byte
 	// Base is the folder that relative paths are resolved against; "" = the pipeline's own.
 	Base string
 	// Submission restricts sources that somebody sent; nil = they are the

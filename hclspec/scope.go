@@ -149,8 +149,9 @@ func (s *scope) misfit(at hcl.Range, name, path, want string, allowed ...cty.Typ
 	delete(s.unknown, path)
 }
 
-// oneOf reads a string that must be one of some words.
-func (s *scope) oneOf(b *block, name, path string, allowed []string) (string, bool) {
+// oneOf reads a string that must be one of the words that the block's spec lists for it.
+func (s *scope) oneOf(b *block, name, path string) (string, bool) {
+	allowed := b.spec.Words[name]
 	t, ok := s.text(b, name, path, early)
 	if !ok {
 		return "", false

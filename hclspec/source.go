@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,10 +39,16 @@ func isAutoVars(name string) bool {
 	return name == "runner.vars.hcl" || strings.HasSuffix(name, ".auto.vars.hcl") && !strings.HasPrefix(name, ".")
 }
 
+// Belongs reports that a file of a pipeline's folder is read with it.
+func Belongs(name string) bool { return isSource(name) || isAutoVars(name) }
+
 // readSources reads the file, or all pipeline files of the folder, at path.
-func readSources(path string, given []pipelines.Source) (sources, hcl.Diagnostics) {
-	if given != nil {
-		return givenSources(path, given), nil
+func readSources(path string, opts Options) (sources, hcl.Diagnostics) {
+	switch {
+	case opts.Sources != nil:
+		return givenSources(path, opts.Sources), nil
+	case opts.Open != nil:
+		return openSources(path, opts.Open)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -80,6 +87,43 @@ func readSources(path string, given []pipelines.Source) (sources, hcl.Diagnostic
 		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No pipeline files",
 			Detail: fmt.Sprintf("The folder %s holds no *.hcl files. Name a folder or file that does, or write a first pipeline with: runner new", path)})
 	}
+	return out, diags
+}
+
+// openSources are those of a folder, with the texts that an editor holds in
+// place of the files'. Such a text may have no file yet.
+func openSources(dir string, open map[string][]byte) (sources, hcl.Diagnostics) {
+	out := sources{dir: dir}
+	var diags hcl.Diagnostics
+	names := map[string]bool{}
+	entries, _ := os.ReadDir(dir) // it may not be there yet
+	for _, e := range entries {
+		names[filepath.Join(dir, e.Name())] = Belongs(e.Name())
+	}
+	for name := range open {
+		if filepath.Dir(name) == dir {
+			names[name] = Belongs(filepath.Base(name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if !names[name] {
+			continue
+		}
+		text, held := open[name]
+		if !held {
+			var err error
+			if text, err = readFile(name); err != nil {
+				diags = append(diags, unreadable(name, err))
+				continue
+			}
+		}
+		if s := (pipelines.Source{Filename: name, Text: text}); isAutoVars(filepath.Base(name)) {
+			out.vars = append(out.vars, s)
+		} else {
+			out.files = append(out.files, s)
+		}
+	}
+	slices.SortStableFunc(out.vars, func(a, b pipelines.Source) int { return cmp.Compare(autoRank(a), autoRank(b)) })
 	return out, diags
 }
 

@@ -36,6 +36,13 @@ func (s Schema) Markdown(title string, presets Presets) string {
 	return b.String()
 }
 
+// Markdown renders one field.
+func (f Field) Markdown() string {
+	var b strings.Builder
+	f.markdown(&b)
+	return strings.TrimSpace(b.String()) + "\n"
+}
+
 func (f Field) heading() string {
 	if f.Group != "" {
 		return f.Group

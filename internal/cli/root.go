@@ -77,10 +77,11 @@ happen with apply.`,
 		newDoctorCmd(a),
 	)
 	add("more",
+		newLSPCmd(a),
 		newVersionCmd(a),
 		newCompletionCmd(a),
 	)
-	root.AddCommand(newStepCmd(a), newContainerCmd(), newRelayCmd(), newRemoteCmd(), newEvaluateCmd(a), newPodCmd(a), newWorkCmd(a))
+	root.AddCommand(newStepCmd(a), newContainerCmd(), newRelayCmd(), newRemoteCmd(), newEvaluateCmd(a), newAnalyzeCmd(a), newPodCmd(a), newWorkCmd(a))
 	explain(root)
 	root.SetHelpCommandGroupID("more")
 	root.InitDefaultHelpCmd()
