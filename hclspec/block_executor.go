@@ -61,7 +61,7 @@ var (
 )
 
 // container checks the arguments of an executor "dagger" block. An image that
-// begins as a path is a folder with a root file system.
+// begins as a path is a folder with a root file system, or a saved image.
 func (s *scope) container(b *block, attributes map[string]any) {
 	for name, form := range map[string]*regexp.Regexp{"user": userForm, "memory": memoryForm} {
 		if t, ok := attributes[name].(string); ok && !form.MatchString(t) {
@@ -80,7 +80,7 @@ func (s *scope) image(b *block, image string) string {
 		return s.e.m.resolvePath(image)
 	}
 	if image == "" || strings.ContainsAny(image, " \t\n\"'") || strings.Contains(image, "://") {
-		s.fail(b.at("image"), "Invalid value", "\"image\" must be the name of a container image such as \"debian:12-slim\", or the path of a folder with a root file system (\"./rootfs\"), not %q.", image)
+		s.fail(b.at("image"), "Invalid value", "\"image\" must be the name of a container image such as \"debian:12-slim\", or the path of a folder with a root file system (\"./rootfs\") or of a saved image (\"./image.tar\"), not %q.", image)
 	}
 	return image
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -182,6 +184,15 @@ func (in Inputs) command(spec pipelines.Spec, kc keyContext) error {
 	in["image"], in["command"] = c.Image, c.Command
 	if pinned := kc.Images[c.Image]; pinned != "" {
 		in["image"] = pinned
+	}
+	if filepath.IsAbs(c.Image) { // a saved image is what is in it; of a folder with a root file system the path counts
+		if info, err := os.Stat(c.Image); err != nil || !info.IsDir() {
+			h, err := kc.Hash(c.Image)
+			if err != nil {
+				return fmt.Errorf("image: %w", err)
+			}
+			in["image"] = h
+		}
 	}
 	in["outputs"] = slices.Sorted(maps.Keys(c.Outputs))
 	for name, v := range spec.Env {

@@ -94,6 +94,7 @@ func TestAsked(t *testing.T) {
 		{"cpu", train("cpu"), dagger.Config{}},
 		{"gpu", gpu, dagger.Config{Image: "ghcr.io/example/train:1", GPUs: 2, User: "0"}},
 		{"rootfs", train("rootfs"), dagger.Config{Image: filepath.Join(root, "lib")}},
+		{"archive", train("archive"), dagger.Config{Image: writeFile(t, filepath.Join(root, "image.tar"), "an image")}},
 		{"python", packages, dagger.Config{}},
 		{"step", step, dagger.Config{}},
 	} {

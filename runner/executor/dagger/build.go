@@ -11,6 +11,7 @@ import (
 	sdk "dagger.io/dagger"
 
 	"github.com/trainwright/trainwright/adapters"
+	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner/executor/dagger/relay"
 )
 
@@ -21,10 +22,17 @@ type builder struct {
 	images map[string]string // references in use -> with their digest
 }
 
-// base is the container's file system: a folder of this machine or an image,
-// the one that is pinned if one is.
+// base is the container's file system: a folder or a saved image of this
+// machine, or an image of a registry, the one that is pinned if one is.
 func (b *builder) base(ctx context.Context, image, pinned string) (*sdk.Container, error) {
 	if filepath.IsAbs(image) {
+		info, err := os.Stat(image)
+		if err != nil {
+			return nil, pipelines.Errorf(pipelines.CodeNotFound, "the image is no folder or archive of this machine: %w", err)
+		}
+		if !info.IsDir() {
+			return b.client.Container().Import(b.client.Host().File(image)), nil
+		}
 		return b.client.Container().WithRootfs(b.client.Host().Directory(image)), nil
 	}
 	if pinned != "" {

@@ -40,11 +40,15 @@ func (d *driver) command(ctx context.Context, b *builder) (int, error) {
 	if err := durable.WriteJSON(filepath.Join(d.spec.AttemptDir, noteFile), note{Images: b.images}, 0o644); err != nil {
 		return 0, err
 	}
+	listening, leave := context.WithCancel(ctx)
+	defer leave()
+	told := d.conn.listen(listening)
 	c, err := b.command(base).Sync(ctx)
-	if err != nil {
-		return 0, err
+	var failed *sdk.ExecError
+	if errors.As(err, &failed) {
+		fmt.Print(failed.Stdout, failed.Stderr)
+		return failed.ExitCode, nil
 	}
-	code, err := c.ExitCode(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -53,8 +57,12 @@ func (d *driver) command(ctx context.Context, b *builder) (int, error) {
 		return 0, err
 	}
 	fmt.Print(said)
-	if code != 0 {
-		return code, nil
+	if told.cached() {
+		err := w.Emit(pipelines.Event{Message: &pipelines.Message{Level: "info",
+			Text: "not run again: the engine's cache has the result of the same command, image, inputs and environment"}})
+		if err != nil {
+			return 0, err
+		}
 	}
 	if err := d.takeOutputs(ctx, c); err != nil {
 		var missing *missingOutput
@@ -67,7 +75,8 @@ func (d *driver) command(ctx context.Context, b *builder) (int, error) {
 	return 0, w.Emit(pipelines.Event{Result: &pipelines.StepResult{State: pipelines.StatusCompleted, Outputs: d.spec.Command.Outputs}})
 }
 
-// command is the container of a step block.
+// command is the container of a step block. A command that fails is an error
+// of the engine's, which keeps successes only: tried again, it is run again.
 func (b *builder) command(c *sdk.Container) *sdk.Container {
 	s := b.spec
 	for _, name := range slices.Sorted(maps.Keys(s.Command.Inputs)) {
@@ -83,7 +92,7 @@ func (b *builder) command(c *sdk.Container) *sdk.Container {
 	if len(s.GPUs) > 0 {
 		c = c.ExperimentalWithGPU(s.GPUs)
 	}
-	return c.WithUser(s.User).WithExec(s.Command.Command, sdk.ContainerWithExecOpts{Expect: sdk.ReturnTypeAny})
+	return c.WithUser(s.User).WithExec(s.Command.Command)
 }
 
 // missingOutput is an output that a step declares and did not write.

@@ -8,8 +8,9 @@ import (
 
 // Config is an executor block.
 type Config struct {
-	// Image is the container's base: a reference, or an absolute path of a
-	// folder of this machine that holds a root file system; "" = DefaultImage.
+	// Image is the container's base: a reference, or an absolute path on this
+	// machine of a folder with a root file system or of an image saved as an
+	// OCI archive; "" = DefaultImage.
 	Image string
 	// GPUs is how many devices each step gets.
 	GPUs int

@@ -77,11 +77,11 @@ func drive(ctx context.Context, specPath string) (int, error) {
 	defer giveUp()
 	d.abort = giveUp
 	defer context.AfterFunc(asked, func() { d.stop() })()
-	client, err := connect(starting, log)
+	client, conn, err := connect(starting, log)
 	if err != nil {
 		return d.cancelled(err)
 	}
-	d.client = client
+	d.client, d.conn = client, conn
 	code, err := d.run(starting)
 	if cerr := client.Close(); cerr != nil {
 		fmt.Fprintln(log, "close:", cerr) // the step has ended
@@ -107,6 +107,7 @@ type driver struct {
 	spec   spec
 	path   string // of container.json
 	client *sdk.Client
+	conn   *traced
 	home   atomic.Pointer[relay.Home] // once the container is asked for
 	asked  context.Context            // ends when the step is to stop
 	abort  func()

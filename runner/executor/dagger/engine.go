@@ -36,22 +36,26 @@ const install = "install Dagger " + Version + " (https://docs.dagger.io/install)
 // environment, else the dagger program, which finds or starts the engine.
 // Unlike the SDK it downloads nothing, and the program that it starts is not
 // reached by a signal to this process's group.
-func connect(ctx context.Context, log io.Writer) (*sdk.Client, error) {
-	client, err := dial(ctx, log)
+func connect(ctx context.Context, log io.Writer) (*sdk.Client, *traced, error) {
+	conn, err := dial(ctx, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	client, err := sdk.Connect(ctx, sdk.WithConn(conn))
+	if err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	v, err := client.Version(ctx)
 	if err != nil {
-		return nil, errors.Join(pipelines.Errorf(pipelines.CodeUnavailable, "the Dagger engine does not answer: %w", err), client.Close())
+		return nil, nil, errors.Join(pipelines.Errorf(pipelines.CodeUnavailable, "the Dagger engine does not answer: %w", err), client.Close())
 	}
 	if !speaks(v) {
-		return nil, errors.Join(pipelines.Errorf(pipelines.CodeInvalid,
+		return nil, nil, errors.Join(pipelines.Errorf(pipelines.CodeInvalid,
 			"the Dagger engine is %s, and this runner speaks %s; %s", v, Version, install), client.Close())
 	}
-	return client, nil
+	return client, conn, nil
 }
 
 // speaks reports that an engine's version is ours in its first two parts.
@@ -61,23 +65,22 @@ func speaks(v string) bool {
 	return strings.HasPrefix("v"+strings.TrimPrefix(v, "v"), ours)
 }
 
-func dial(ctx context.Context, log io.Writer) (*sdk.Client, error) {
-	if os.Getenv(EnvSessionPort) != "" {
-		client, err := sdk.Connect(ctx, sdk.WithLogOutput(log))
-		if err != nil {
-			return nil, pipelines.Errorf(pipelines.CodeUnavailable, "the Dagger session of the environment (%s) cannot be used: %w", EnvSessionPort, err)
-		}
-		return client, nil
+func dial(ctx context.Context, log io.Writer) (*traced, error) {
+	conn, ok, err := engineconn.FromSessionEnv()
+	if err != nil {
+		return nil, pipelines.Errorf(pipelines.CodeUnavailable, "the Dagger session of the environment (%s) cannot be used: %w", EnvSessionPort, err)
+	}
+	if ok {
+		return newTraced(conn)
 	}
 	program, err := findCLI()
 	if err != nil {
 		return nil, err
 	}
-	conn, err := startSession(ctx, program, log)
-	if err != nil {
+	if conn, err = startSession(ctx, program, log); err != nil {
 		return nil, err
 	}
-	return sdk.Connect(ctx, sdk.WithConn(conn))
+	return newTraced(conn)
 }
 
 // findCLI finds the dagger program.

@@ -34,7 +34,7 @@ func examineEngine(ctx context.Context) Finding {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	client, err := connect(ctx, io.Discard)
+	client, _, err := connect(ctx, io.Discard)
 	if err != nil {
 		return Finding{Text: firstLine(err.Error()), Help: install}
 	}

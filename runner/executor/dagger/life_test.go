@@ -13,6 +13,7 @@ import (
 
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
+	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/executor/dagger"
 )
 
@@ -79,78 +80,84 @@ func trainer(ctx context.Context, task pipelines.Task, emit func(pipelines.Event
 // event is; when the client is killed, and even when the engine forgot its
 // volumes, the next attempt goes on from it.
 func TestCheckpointsLeaveTheContainer(t *testing.T) {
-	for _, volumes := range []string{"kept", "lost"} {
-		t.Run(volumes, func(t *testing.T) {
-			start(t)
-			root := t.TempDir()
-			x := newExecutor(t, dagger.Config{})
-			job := newJob(t, root, "1", executable(t), "trainer")
-			checkpoints := filepath.Join(job.Task.RunDir, "checkpoints")
-			second := make(chan struct{})
-			done := make(chan error, 1)
-			go func() {
-				exit, err := x.Run(context.Background(), job, func(_ context.Context, events []pipelines.Event) error {
-					for _, e := range events {
-						if e.Checkpoint == nil {
-							continue
-						}
-						if b, err := os.ReadFile(filepath.Join(e.Checkpoint.Path, "state.json")); err != nil || len(b) == 0 {
-							t.Errorf("%s is told of and not home: %v", e.Checkpoint.Name, err)
-						}
-						if e.Checkpoint.Epoch == 2 {
-							close(second)
-						}
-					}
-					return nil
-				})
-				if exit.Cause != pipelines.CauseInfrastructure {
-					t.Errorf("killed client: exit %+v", exit)
+	engines(t, func(t *testing.T, c dagger.Config, fresh func()) {
+		t.Run("volumes kept", func(t *testing.T) { testCheckpoints(t, c, nil) })
+		if fresh != nil {
+			t.Run("volumes lost", func(t *testing.T) { testCheckpoints(t, c, fresh) })
+		}
+	})
+}
+
+func testCheckpoints(t *testing.T, c dagger.Config, lose func()) {
+	root := t.TempDir()
+	x := newExecutor(t, c)
+	job := newJob(t, root, "1", executable(t), "trainer")
+	job.Task.RunID = runner.NewID(time.Now()) // an engine may have volumes of earlier tests
+	checkpoints := filepath.Join(job.Task.RunDir, "checkpoints")
+	second := make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		exit, err := x.Run(context.Background(), job, func(_ context.Context, events []pipelines.Event) error {
+			for _, e := range events {
+				if e.Checkpoint == nil {
+					continue
 				}
-				done <- err
-			}()
-			select {
-			case <-second:
-			case <-time.After(time.Minute):
-				t.Fatal("no second checkpoint")
-			}
-			if target, err := os.Readlink(filepath.Join(checkpoints, "latest")); err != nil || target != "epoch_2" {
-				t.Errorf("latest is %q, %v", target, err)
-			}
-			killClient(t, job.Task.AttemptDir)
-			if err := <-done; err != nil {
-				t.Fatal(err)
-			}
-			if volumes == "lost" {
-				start(t)
-			}
-			var resumed []int
-			again := newJob(t, root, "2", executable(t), "trainer")
-			exit, err := x.Run(context.Background(), again, func(_ context.Context, events []pipelines.Event) error {
-				for _, e := range events {
-					if e.Resumed != nil {
-						resumed = append(resumed, e.Resumed.Epoch)
-					}
+				if b, err := os.ReadFile(filepath.Join(e.Checkpoint.Path, "state.json")); err != nil || len(b) == 0 {
+					t.Errorf("%s is told of and not home: %v", e.Checkpoint.Name, err)
 				}
-				return nil
-			})
-			if err != nil || exit.Code != 0 || exit.Message != "" {
-				t.Fatalf("second attempt: %+v, %v", exit, err)
+				if e.Checkpoint.Epoch == 2 {
+					close(second)
+				}
 			}
-			if !slices.Equal(resumed, []int{2}) {
-				t.Errorf("resumed from %v", resumed)
-			}
-			list, err := os.ReadDir(checkpoints)
-			var names []string
-			for _, d := range list {
-				names = append(names, d.Name())
-			}
-			if want := []string{"epoch_4", "epoch_5", "latest"}; err != nil || !slices.Equal(names, want) {
-				t.Errorf("checkpoints %v, %v; want %v", names, err, want)
-			}
-			if b, err := os.ReadFile(filepath.Join(again.Task.RunDir, "artifacts", "model.onnx")); string(b) != "a model" {
-				t.Errorf("artifact: %q, %v", b, err)
-			}
+			return nil
 		})
+		if exit.Cause != pipelines.CauseInfrastructure {
+			t.Errorf("killed client: exit %+v", exit)
+		}
+		done <- err
+	}()
+	select {
+	case <-second:
+	case <-time.After(time.Minute):
+		t.Fatal("no second checkpoint")
+	}
+	if target, err := os.Readlink(filepath.Join(checkpoints, "latest")); err != nil || target != "epoch_2" {
+		t.Errorf("latest is %q, %v", target, err)
+	}
+	killClient(t, job.Task.AttemptDir)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if lose != nil {
+		lose()
+	}
+	var resumed []int
+	again := newJob(t, root, "2", executable(t), "trainer")
+	again.Task.RunID = job.Task.RunID
+	exit, err := x.Run(context.Background(), again, func(_ context.Context, events []pipelines.Event) error {
+		for _, e := range events {
+			if e.Resumed != nil {
+				resumed = append(resumed, e.Resumed.Epoch)
+			}
+		}
+		return nil
+	})
+	if err != nil || exit.Code != 0 || exit.Message != "" {
+		t.Fatalf("second attempt: %+v, %v", exit, err)
+	}
+	if !slices.Equal(resumed, []int{2}) {
+		t.Errorf("resumed from %v", resumed)
+	}
+	list, err := os.ReadDir(checkpoints)
+	var names []string
+	for _, d := range list {
+		names = append(names, d.Name())
+	}
+	if want := []string{"epoch_4", "epoch_5", "latest"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("checkpoints %v, %v; want %v", names, err, want)
+	}
+	if b, err := os.ReadFile(filepath.Join(again.Task.RunDir, "artifacts", "model.onnx")); string(b) != "a model" {
+		t.Errorf("artifact: %q, %v", b, err)
 	}
 }
 
@@ -170,23 +177,33 @@ func killClient(t *testing.T, dir string) {
 	}
 }
 
-// TestCommand: a step block's outputs come home, and an unchanged one is
-// answered from the engine's cache.
+// TestCommand: a step block's outputs come home, an unchanged one is answered
+// from the engine's cache and says so, and one that failed is run again.
 func TestCommand(t *testing.T) {
-	engine := start(t)
+	engines(t, func(t *testing.T, c dagger.Config, _ func()) { testCommand(t, c) })
+}
+
+func testCommand(t *testing.T, c dagger.Config) {
 	root := t.TempDir()
 	input := writeFile(t, filepath.Join(root, "raw", "a.txt"), "one")
+	ran := filepath.Join(root, "ran.txt") // another text each time the command is run
+	const cached = "not run again"
+	var told []string
 	run := func(attempt string, command ...string) (*pipelines.StepResult, string, string) {
 		job := newJob(t, root, attempt)
 		job.Task.Kind = pipelines.KindStep
-		job.Task.Command = &pipelines.CommandSpec{Image: "debian:12-slim", Command: command,
+		job.Task.Command = &pipelines.CommandSpec{Image: c.Image, Command: command,
 			Inputs:  map[string]string{"raw": filepath.Dir(input)},
-			Outputs: map[string]string{"clean": filepath.Join(root, "clean"), "count": filepath.Join(root, "count.txt")}}
+			Outputs: map[string]string{"clean": filepath.Join(root, "clean"), "ran": ran}}
 		var result *pipelines.StepResult
-		exit, err := newExecutor(t, dagger.Config{}).Run(context.Background(), job, func(_ context.Context, events []pipelines.Event) error {
+		told = nil
+		exit, err := newExecutor(t, c).Run(context.Background(), job, func(_ context.Context, events []pipelines.Event) error {
 			for _, e := range events {
 				if e.Result != nil {
 					result = e.Result
+				}
+				if e.Message != nil {
+					told = append(told, e.Message.Text)
 				}
 			}
 			return nil
@@ -194,7 +211,7 @@ func TestCommand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if exit.Images["debian:12-slim"] == "" {
+		if exit.Images[c.Image] == "" && !filepath.IsAbs(c.Image) {
 			t.Errorf("no digest of the image: %+v", exit)
 		}
 		log, err := os.ReadFile(filepath.Join(job.Task.AttemptDir, spool.LogFile))
@@ -203,8 +220,9 @@ func TestCommand(t *testing.T) {
 		}
 		return result, exit.Message, string(log)
 	}
-	good := []string{"sh", "-c", "echo working; mkdir /outputs/clean; cp /inputs/raw/* /outputs/clean; ls /inputs/raw | wc -l > /outputs/count"}
-	for i, want := range []int{1, 1} { // the second is the same
+	good := []string{"sh", "-c", "echo working; mkdir /outputs/clean; cp /inputs/raw/* /outputs/clean; cat /proc/sys/kernel/random/uuid > /outputs/ran"}
+	var first string
+	for i := range 2 { // the second is the same
 		result, message, log := run(string(rune('1'+i)), good...)
 		if result == nil || result.State != pipelines.StatusCompleted || result.Outputs["clean"] != filepath.Join(root, "clean") {
 			t.Fatalf("result %+v, %s", result, message)
@@ -212,29 +230,48 @@ func TestCommand(t *testing.T) {
 		if b, err := os.ReadFile(filepath.Join(root, "clean", "a.txt")); string(b) != "one" {
 			t.Errorf("output: %q, %v", b, err)
 		}
-		if b, _ := os.ReadFile(filepath.Join(root, "count.txt")); strings.TrimSpace(string(b)) != "1" {
-			t.Errorf("count: %q", b)
-		}
 		if !strings.Contains(log, "working") {
 			t.Errorf("log: %q", log)
 		}
-		if engine.Ran() != want {
-			t.Errorf("%d commands ran, want %d", engine.Ran(), want)
+		if i == 0 {
+			first = text(t, ran)
+		} else if text(t, ran) != first {
+			t.Error("the unchanged command was run again")
+		}
+		if said := strings.Contains(strings.Join(told, "\n"), cached); said != (i > 0) {
+			t.Errorf("run %d: said to be answered from the cache: %v, %q", i+1, said, told)
 		}
 		if err := os.RemoveAll(filepath.Join(root, "clean")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	writeFile(t, input, "two")
-	if run("3", good...); engine.Ran() != 2 {
-		t.Errorf("a changed input: %d commands ran", engine.Ran())
+	if run("3", good...); text(t, ran) == first || len(told) > 0 {
+		t.Errorf("a changed input, and the command was not run; %q", told)
 	}
-	if result, message, _ := run("4", "sh", "-c", "echo no luck; exit 3"); result != nil || !strings.Contains(message, "no luck") {
-		t.Errorf("a failed command: %+v, %q", result, message)
+	var logs []string
+	for _, attempt := range []string{"4", "6"} { // tried again, it is run again
+		result, message, log := run(attempt, "sh", "-c", "cat /proc/sys/kernel/random/uuid; echo no luck; exit 3")
+		if result != nil || !strings.Contains(message, "no luck") || len(told) > 0 {
+			t.Errorf("a failed command: %+v, %q, %q", result, message, told)
+		}
+		logs = append(logs, log)
+	}
+	if logs[0] == logs[1] {
+		t.Errorf("a failed command was answered from the cache: %q", logs)
 	}
 	if result, _, _ := run("5", "true"); result == nil || result.State != pipelines.StatusFailed || !strings.Contains(result.Error, "/outputs/clean") {
 		t.Errorf("outputs not written: %+v", result)
 	}
+}
+
+func text(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // TestTrouble: what is wrong with engine, image and devices is told, with what to do.

@@ -15,9 +15,32 @@ import (
 	"github.com/trainwright/trainwright/runner/executor/executortest"
 )
 
-// TestRealEngine runs the suite against the engine of the environment, with a
-// folder of this machine as the containers' base.
+// TestRealEngine runs the suite against the engine of the environment.
 func TestRealEngine(t *testing.T) {
+	c := realEngine(t)
+	executortest.Run(t, executortest.Harness{
+		New:     func(t *testing.T) runner.Executor { return newExecutor(t, c) },
+		Program: []string{executable(t)},
+		Slow:    time.Minute,
+		Timeout: 20 * time.Second,
+	})
+}
+
+// engines runs a test on the stand-in and on the engine of the environment.
+// fresh makes an engine that knows nothing of what was before, where it can be had.
+func engines(t *testing.T, test func(t *testing.T, c dagger.Config, fresh func())) {
+	t.Run("stand-in", func(t *testing.T) {
+		fresh := func() { start(t) }
+		fresh()
+		test(t, dagger.Config{Image: dagger.DefaultImage}, fresh)
+	})
+	t.Run("real", func(t *testing.T) { test(t, realEngine(t), nil) })
+}
+
+// realEngine skips a test where no engine is named or none answers. The
+// containers' base is a folder of this machine.
+func realEngine(t *testing.T) dagger.Config {
+	t.Helper()
 	if os.Getenv(dagger.EnvSessionPort) == "" && os.Getenv(dagger.EnvRunnerHost) == "" {
 		t.Skipf("no Dagger engine is named: set %s (and have dagger %s in PATH, or %s), or run this under `dagger run`",
 			dagger.EnvRunnerHost, dagger.Version, dagger.EnvCLI)
@@ -27,13 +50,7 @@ func TestRealEngine(t *testing.T) {
 			t.Skipf("%s; %s", f.Text, f.Help)
 		}
 	}
-	base := rootfs(t)
-	executortest.Run(t, executortest.Harness{
-		New:     func(t *testing.T) runner.Executor { return newExecutor(t, dagger.Config{Image: base}) },
-		Program: []string{executable(t)},
-		Slow:    time.Minute,
-		Timeout: 20 * time.Second,
-	})
+	return dagger.Config{Image: rootfs(t)}
 }
 
 // rootfs makes a base of this test program's libraries and a few commands.
@@ -42,7 +59,7 @@ func rootfs(t *testing.T) string {
 	root := t.TempDir()
 	libraries := regexp.MustCompile(`(/[^ ]+) \(0x`)
 	programs := []string{executable(t)}
-	for _, name := range []string{"sh", "sleep", "cp", "ls", "wc", "mkdir", "true"} {
+	for _, name := range []string{"sh", "sleep", "cat", "cp", "ls", "mkdir", "true"} {
 		p, err := exec.LookPath(name)
 		if err != nil {
 			t.Skipf("this machine lacks %s, of which the base is made", name)

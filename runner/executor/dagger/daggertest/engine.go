@@ -44,8 +44,8 @@ type Engine struct {
 	nodes map[string]any
 	asked []string // descriptions of containers that ran a command
 	cache map[string]*execution
-	ran   int
 	locks map[string]*sync.Mutex
+	told  trace
 }
 
 // Start starts an engine that ends with the test. Sandboxes need namespaces;
@@ -80,13 +80,6 @@ func (e *Engine) Asked() []string {
 	return append([]string{}, e.asked...)
 }
 
-// Ran is how many commands were run and not answered from the cache.
-func (e *Engine) Ran() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.ran
-}
-
 // ServeHTTP answers one query.
 func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	user, _, _ := r.BasicAuth()
@@ -94,12 +87,16 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no such session", http.StatusUnauthorized)
 		return
 	}
+	if r.URL.Path == "/v1/traces" {
+		e.told.serve(w, r)
+		return
+	}
 	var body struct{ Query string }
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	data, err := e.answer(r.Context(), body.Query)
+	data, err := e.answer(context.WithValue(r.Context(), traceKey{}, traceOf(r)), body.Query)
 	out := map[string]any{"data": data}
 	if err != nil {
 		failure := map[string]any{"message": err.Error()}

@@ -160,6 +160,13 @@ func (e *Engine) callContainer(ctx context.Context, c *container, name string, a
 		out := c.with(words, words)
 		out.image = strings.Split(a.text("address"), "@")[0] + "@" + digest
 		return out, nil
+	case "import":
+		source, err := e.node(a.text("source"))
+		if err != nil {
+			return nil, err
+		}
+		f := source.(*file)
+		return c.with(describe(name, f.words), name+f.key), nil
 	case "imageRef":
 		return c.image, nil
 	case "envVariable":
