@@ -42,11 +42,11 @@ func (d *driver) command(ctx context.Context, b *builder) (int, error) {
 	}
 	listening, leave := context.WithCancel(ctx)
 	defer leave()
-	told := d.conn.listen(listening)
+	told := d.conn.listen(listening, os.Stdout)
 	c, err := b.command(base).Sync(ctx)
 	var failed *sdk.ExecError
 	if errors.As(err, &failed) {
-		fmt.Print(failed.Stdout, failed.Stderr)
+		fmt.Print(told.rest(failed.Stdout+failed.Stderr, false))
 		return failed.ExitCode, nil
 	}
 	if err != nil {
@@ -56,8 +56,9 @@ func (d *driver) command(ctx context.Context, b *builder) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	fmt.Print(said)
-	if told.cached() {
+	cached := told.fromCache()
+	fmt.Print(told.rest(said, cached))
+	if cached {
 		err := w.Emit(pipelines.Event{Message: &pipelines.Message{Level: "info",
 			Text: "not run again: the engine's cache has the result of the same command, image, inputs and environment"}})
 		if err != nil {

@@ -324,3 +324,43 @@ func unset(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 }
+
+// TestCommandIsHeard: what a step block writes is in its log while it runs,
+// and to stop it is to kill it.
+func TestCommandIsHeard(t *testing.T) {
+	engines(t, func(t *testing.T, c dagger.Config, _ func()) {
+		job := newJob(t, t.TempDir(), "1")
+		job.Grace = time.Second
+		job.Task.Kind = pipelines.KindStep
+		job.Task.Command = &pipelines.CommandSpec{Image: c.Image, Command: []string{"sh", "-c", "cat /proc/sys/kernel/random/uuid; echo begun; sleep 600"}}
+		x := newExecutor(t, c)
+		done := make(chan error, 1)
+		go func() {
+			exit, err := x.Run(context.Background(), job, discard)
+			if exit.Code != spool.ExitCancelled {
+				t.Errorf("cancelled: %+v", exit)
+			}
+			done <- err
+		}()
+		log := filepath.Join(job.Task.AttemptDir, spool.LogFile)
+		for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+			if b, err := os.ReadFile(log); err == nil && strings.Contains(string(b), "begun\n") {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatal("nothing is heard of the command")
+			}
+		}
+		if err := x.Cancel(context.Background(), job); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("the command was not stopped")
+		}
+	})
+}

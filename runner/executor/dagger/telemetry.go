@@ -9,7 +9,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,98 +37,175 @@ func (t *traced) Do(r *http.Request) (*http.Response, error) {
 	return t.EngineConn.Do(r)
 }
 
-// execs listens to what the engine tells of the commands that this client
-// asks for: whether one was answered from the cache.
-type execs struct {
-	trace string // as the engine writes it
-	mu    sync.Mutex
-	heard map[bool]bool // cached -> a command ended so
-	news  chan struct{} // has one element after something was heard
+// told is what an engine tells of the commands that this client asks for,
+// while they run: what they write, and which its cache answered. An engine
+// that tells nothing is no error.
+type told struct {
+	trace string    // as the engine writes it
+	out   io.Writer // gets what commands write
+
+	mu      sync.Mutex
+	written strings.Builder // to out
+	ran     bool            // a command is run, or was
+	cached  bool            // a command was answered from the cache
+	changed chan struct{}   // has an element after a change
 }
 
-// listen follows the session's trace until the context ends. A session that
-// tells none is no error: nothing is then known.
-func (t *traced) listen(ctx context.Context) *execs {
-	x := &execs{trace: base64.StdEncoding.EncodeToString(t.trace[:]), heard: map[bool]bool{}, news: make(chan struct{}, 1)}
-	go func() {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.Host()+"/v1/traces", nil)
-		if err != nil {
-			return
-		}
-		res, err := t.EngineConn.Do(r)
-		if err != nil {
-			return
-		}
-		defer res.Body.Close()
-		lines := bufio.NewScanner(res.Body)
-		lines.Buffer(nil, 64<<20) // a line is a batch of spans
-		for lines.Scan() {
-			if data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data:")); ok {
-				x.take(data)
-			}
-		}
-	}()
+// late is how long what has happened may take until it is told.
+const late = 2 * time.Second
+
+// listen follows the session until the context ends.
+func (t *traced) listen(ctx context.Context, out io.Writer) *told {
+	x := &told{trace: base64.StdEncoding.EncodeToString(t.trace[:]), out: out, changed: make(chan struct{}, 1)}
+	go t.follow(ctx, "/v1/traces", x.spans)
+	go t.follow(ctx, "/v1/logs", x.logs)
 	return x
 }
 
-// take reads one batch: OpenTelemetry's JSON.
-func (x *execs) take(data []byte) {
-	var batch struct {
-		ResourceSpans []struct {
-			ScopeSpans []struct {
-				Spans []struct {
-					TraceID    string `json:"traceId"`
-					Name       string `json:"name"`
-					End        string `json:"endTimeUnixNano"`
-					Attributes []struct {
-						Key   string `json:"key"`
-						Value struct {
-							Bool bool `json:"boolValue"`
-						} `json:"value"`
-					} `json:"attributes"`
-				} `json:"spans"`
-			} `json:"scopeSpans"`
-		} `json:"resourceSpans"`
-	}
-	if json.Unmarshal(data, &batch) != nil {
+// follow reads a stream of server-sent events, a batch of telemetry each.
+func (t *traced) follow(ctx context.Context, path string, take func(batch)) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.Host()+path, nil)
+	if err != nil {
 		return
 	}
-	for _, r := range batch.ResourceSpans {
+	res, err := t.EngineConn.Do(r)
+	if err != nil {
+		return
+	}
+	defer res.Body.Close()
+	for lines := bufio.NewReader(res.Body); ; {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		var b batch
+		if data, ok := bytes.CutPrefix(line, []byte("data:")); ok && json.Unmarshal(data, &b) == nil {
+			take(b)
+		}
+	}
+}
+
+// batch is what matters here of OpenTelemetry's JSON.
+type batch struct {
+	ResourceSpans []struct {
+		ScopeSpans []struct {
+			Spans []struct {
+				TraceID    string     `json:"traceId"`
+				Name       string     `json:"name"`
+				End        string     `json:"endTimeUnixNano"`
+				Attributes attributes `json:"attributes"`
+			} `json:"spans"`
+		} `json:"scopeSpans"`
+	} `json:"resourceSpans"`
+	ResourceLogs []struct {
+		ScopeLogs []struct {
+			LogRecords []struct {
+				TraceID    string     `json:"traceId"`
+				Body       value      `json:"body"`
+				Attributes attributes `json:"attributes"`
+			} `json:"logRecords"`
+		} `json:"scopeLogs"`
+	} `json:"resourceLogs"`
+}
+
+type value struct {
+	Text string `json:"stringValue"`
+	Bool bool   `json:"boolValue"`
+}
+
+type attributes []struct {
+	Key   string `json:"key"`
+	Value value  `json:"value"`
+}
+
+func (a attributes) find(key string) (value, bool) {
+	for _, e := range a {
+		if e.Key == key {
+			return e.Value, true
+		}
+	}
+	return value{}, false
+}
+
+func (x *told) spans(b batch) {
+	for _, r := range b.ResourceSpans {
 		for _, s := range r.ScopeSpans {
 			for _, span := range s.Spans {
-				if span.TraceID != x.trace || span.Name != "Container.withExec" || span.End == "" || span.End == "0" {
-					continue
-				}
-				cached := false
-				for _, a := range span.Attributes {
-					cached = cached || a.Key == "dagger.io/dag.cached" && a.Value.Bool
-				}
-				x.mu.Lock()
-				x.heard[cached] = true
-				x.mu.Unlock()
-				select {
-				case x.news <- struct{}{}:
-				default:
+				// The call ends at once, with a result or the promise of one.
+				if span.TraceID == x.trace && span.Name == "Container.withExec" && span.End != "" && span.End != "0" {
+					cached, _ := span.Attributes.find("dagger.io/dag.cached")
+					x.change(func() { x.ran, x.cached = x.ran || !cached.Bool, x.cached || cached.Bool })
 				}
 			}
 		}
 	}
 }
 
-// cached reports that every command was answered from the cache. What has
-// happened is told a little later, and waited for no longer than that.
-func (x *execs) cached() bool {
-	for late := time.After(2 * time.Second); ; {
+func (x *told) logs(b batch) {
+	for _, r := range b.ResourceLogs {
+		for _, s := range r.ScopeLogs {
+			for _, record := range s.LogRecords {
+				_, stream := record.Attributes.find("stdio.stream")
+				verbose, _ := record.Attributes.find("dagger.io/logs.verbose") // values of other calls
+				if record.TraceID == x.trace && stream && !verbose.Bool && record.Body.Text != "" {
+					x.change(func() {
+						x.written.WriteString(record.Body.Text)
+						fmt.Fprint(x.out, record.Body.Text)
+					})
+				}
+			}
+		}
+	}
+}
+
+func (x *told) change(do func()) {
+	x.mu.Lock()
+	do()
+	x.mu.Unlock()
+	select {
+	case x.changed <- struct{}{}:
+	default:
+	}
+}
+
+// wait waits until something is so, for no longer than it takes to be told.
+func (x *told) wait(so func() bool) bool {
+	for end := time.After(late); ; {
 		x.mu.Lock()
-		ran, cached := x.heard[false], x.heard[true]
+		yes := so()
 		x.mu.Unlock()
-		if ran || cached {
-			return !ran
+		if yes {
+			return true
 		}
 		select {
-		case <-x.news:
-		case <-late:
+		case <-x.changed:
+		case <-end:
 			return false
 		}
 	}
+}
+
+// fromCache reports that every command was answered from the cache.
+func (x *told) fromCache() bool {
+	x.wait(func() bool { return x.ran || x.cached })
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.cached && !x.ran
+}
+
+// rest is what of a command's whole output was not written yet.
+func (x *told) rest(whole string, cached bool) string {
+	if cached {
+		return whole
+	}
+	x.wait(func() bool { return x.written.Len() >= len(whole) })
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if done := x.written.String(); strings.HasPrefix(whole, done) {
+		return whole[len(done):]
+	}
+	if x.written.Len() >= len(whole) {
+		return "" // the two streams in another order
+	}
+	return whole
 }

@@ -87,7 +87,7 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no such session", http.StatusUnauthorized)
 		return
 	}
-	if r.URL.Path == "/v1/traces" {
+	if r.URL.Path != "/query" {
 		e.told.serve(w, r)
 		return
 	}

@@ -119,12 +119,14 @@ func (e *Engine) runSandboxed(ctx context.Context, c *container, args []string) 
 	if len(c.gpus) > 0 {
 		b.Env = append(b.Env, "NVIDIA_VISIBLE_DEVICES="+strings.Join(c.gpus, ","))
 	}
-	code, output, err := runBox(ctx, b)
+	id, _ := ctx.Value(traceKey{}).(string)
+	code, output, err := runBox(ctx, b, output{&e.told, id})
 	x.code, x.output = code, output
 	return x, err
 }
 
-func runBox(ctx context.Context, b box) (int, string, error) {
+// runBox runs a command; what it writes is returned, and told as it comes.
+func runBox(ctx context.Context, b box, tell io.Writer) (int, string, error) {
 	if err := os.MkdirAll(b.Root, 0o755); err != nil {
 		return 0, "", err
 	}
@@ -139,7 +141,8 @@ func runBox(ctx context.Context, b box) (int, string, error) {
 	cmd := exec.CommandContext(ctx, exe, boxArg)
 	cmd.Stdin = bytes.NewReader(text)
 	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	both := io.MultiWriter(&out, tell)
+	cmd.Stdout, cmd.Stderr = both, both
 	flags := uintptr(syscall.CLONE_NEWNS | syscall.CLONE_NEWPID)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
 	if os.Getuid() != 0 {
@@ -265,7 +268,7 @@ func canSandbox() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	code, output, err := runBox(context.Background(), box{Root: filepath.Join(dir, "root"), Argv: []string{"true"}})
+	code, output, err := runBox(context.Background(), box{Root: filepath.Join(dir, "root"), Argv: []string{"true"}}, io.Discard)
 	if err == nil && code != 0 {
 		err = errors.New(strings.TrimSpace(output))
 	}

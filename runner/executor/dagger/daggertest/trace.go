@@ -4,17 +4,19 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 )
 
-// trace is what the engine tells of the commands it was asked for.
+// trace is what the engine tells of the commands it was asked for: batches by
+// the path at which they are followed.
 type trace struct {
-	mu    sync.Mutex
-	spans []string
-	more  chan struct{} // closed when there is one more
+	mu   sync.Mutex
+	told map[string][]string
+	more chan struct{} // closed when there is one more
 }
 
 // traceKey is where a request's trace is in its context.
@@ -40,9 +42,32 @@ func (t *trace) ended(ctx context.Context, cached bool) {
 		attributes = `{"key":"dagger.io/dag.cached","value":{"boolValue":true}}`
 	}
 	id, _ := ctx.Value(traceKey{}).(string)
+	t.add("/v1/traces", fmt.Sprintf(`{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":%q,"name":"Container.withExec","endTimeUnixNano":"1","attributes":[%s]}]}]}]}`, id, attributes))
+}
+
+// output tells what a command writes.
+type output struct {
+	trace *trace
+	id    string
+}
+
+// Write tells it at once.
+func (o output) Write(b []byte) (int, error) {
+	text, err := json.Marshal(string(b))
+	if err != nil {
+		return 0, err
+	}
+	o.trace.add("/v1/logs", fmt.Sprintf(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"traceId":%q,"body":{"stringValue":%s},"attributes":[{"key":"stdio.stream","value":{"intValue":"1"}}]}]}]}]}`, o.id, text))
+	return len(b), nil
+}
+
+func (t *trace) add(path, batch string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.spans = append(t.spans, fmt.Sprintf(`{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":%q,"name":"Container.withExec","endTimeUnixNano":"1","attributes":[%s]}]}]}]}`, id, attributes))
+	if t.told == nil {
+		t.told = map[string][]string{}
+	}
+	t.told[path] = append(t.told[path], batch)
 	if t.more != nil {
 		close(t.more)
 		t.more = nil
@@ -55,14 +80,14 @@ func (t *trace) serve(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, "event: subscribed\n\n")
 	for sent := 0; ; {
 		t.mu.Lock()
-		spans := t.spans[sent:]
+		batches := t.told[r.URL.Path][sent:]
 		if t.more == nil {
 			t.more = make(chan struct{})
 		}
 		more := t.more
 		t.mu.Unlock()
-		for _, s := range spans {
-			fmt.Fprintf(w, "event: spans\ndata: %s\n\n", s)
+		for _, b := range batches {
+			fmt.Fprintf(w, "event: batch\ndata: %s\n\n", b)
 			sent++
 		}
 		w.(http.Flusher).Flush()
