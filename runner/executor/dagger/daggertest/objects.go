@@ -156,9 +156,9 @@ func (e *Engine) callContainer(ctx context.Context, c *container, name string, a
 		if !ok {
 			return nil, fmt.Errorf("failed to resolve image %q: pull access denied", a.text("address"))
 		}
-		words := describe("from", quote(a.text("address")))
-		out := c.with(words, words)
-		out.image = strings.Split(a.text("address"), "@")[0] + "@" + digest
+		image := strings.Split(a.text("address"), "@")[0] + "@" + digest
+		out := c.with(describe("from", quote(a.text("address"))), "from "+image)
+		out.image = image
 		return out, nil
 	case "import":
 		source, err := e.node(a.text("source"))
