@@ -42,9 +42,7 @@ func newServeCmd(a *app) *cobra.Command {
 		Short: "Serve status, metrics, live events and schemas over HTTP",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if port := a.env["PORT"]; port != "" && !c.Flags().Changed("addr") {
-				f.addr, f.proxy = net.JoinHostPort("0.0.0.0", port), f.proxy || f.cert == ""
-			}
+			f.listenOn(a.env["PORT"], c.Flags().Changed("addr"))
 			return a.serve(c.Context(), a.pipelinePath(args), f)
 		},
 	}, `
@@ -75,6 +73,14 @@ do it.`)
 	c.Flags().DurationVar(&f.lease, "lease", 30*time.Second, "another machine takes up the work of one that was not heard of for `DURATION`")
 	c.Flags().BoolVar(&f.newTokens, "new-tokens", false, "make new tokens; no server that starts from now on takes the old ones")
 	return c
+}
+
+// listenOn takes the port that a platform gives, unless an address was written:
+// the platform's proxy ends TLS.
+func (f *serveFlags) listenOn(port string, written bool) {
+	if port != "" && !written {
+		f.addr, f.proxy = net.JoinHostPort("0.0.0.0", port), f.proxy || f.cert == ""
+	}
 }
 
 func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
