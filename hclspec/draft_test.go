@@ -253,7 +253,7 @@ func TestSymbols(t *testing.T) {
 // is, there is an answer.
 func TestDraftsOfAnything(t *testing.T) {
 	text := written + "check \"c\" {\n  condition = alltrue([for x in train.search : x.metrics.accuracy > 0.5 && \"${x.run_id}\" != <<E\n a ${1}\nE\n ])\n}\n"
-	for n := 0; n < len(text); n += 7 {
+	for n := 0; n < len(text); n += 23 {
 		for _, cut := range []string{text[:n], text[n:], text[:n] + "{" + text[n:], text[:n] + "\"" + text[n:]} {
 			at := min(n, len(cut))
 			d, c := draft(t, strings.ReplaceAll(cut[:at], "|", "")+"|"+strings.ReplaceAll(cut[at:], "|", ""))

@@ -7,9 +7,9 @@ import (
 
 // JSONSchema describes a config object (nested by dotted prefix) as JSON
 // Schema draft 2020-12. A field with a condition is refused where its
-// controlling field is written with another value.
-func (s Schema) JSONSchema() ([]byte, error) {
-	root := newObject("")
+// controlling field is written with another value. The presets are its examples.
+func (s Schema) JSONSchema(title string, presets Presets) ([]byte, error) {
+	root := newObject(title)
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	var rules []any
 	for _, f := range s.Fields {
@@ -26,7 +26,35 @@ func (s Schema) JSONSchema() ([]byte, error) {
 	if len(rules) > 0 {
 		root["allOf"] = rules
 	}
+	var examples []any
+	for _, name := range presets.Names() {
+		examples = append(examples, s.written(presets[name]))
+	}
+	if len(examples) > 0 {
+		root["examples"] = examples
+	}
 	return json.MarshalIndent(root, "", "  ")
+}
+
+// written is what one would write for a preset, as an object of objects: a
+// preset's values without effect are dropped, and written ones are errors.
+func (s Schema) written(preset map[string]any) map[string]any {
+	out := map[string]any{}
+	effective, _ := s.Resolve(Request{Preset: preset})
+	for name, v := range preset {
+		if e, ok := effective[name]; !ok || e.Inactive != "" || v == nil {
+			continue
+		}
+		at, parts := out, strings.Split(name, ".")
+		for _, p := range parts[:len(parts)-1] {
+			if _, ok := at[p].(map[string]any); !ok {
+				at[p] = map[string]any{}
+			}
+			at = at[p].(map[string]any)
+		}
+		at[parts[len(parts)-1]] = v
+	}
+	return out
 }
 
 func newObject(title string) map[string]any {

@@ -40,7 +40,7 @@ func TestValidateFindsFaults(t *testing.T) {
 }
 
 func TestJSONSchema(t *testing.T) {
-	text, err := sample().JSONSchema()
+	text, err := sample().JSONSchema("sample", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ type configSchema struct {
 
 func newSchemaCmd(a *app) *cobra.Command {
 	var adapter, task string
+	var asJSONSchema bool
 	c := describe(&cobra.Command{
 		Use:   "schema",
 		Short: "Show an adapter's advanced config: fields and presets",
@@ -36,6 +37,9 @@ func newSchemaCmd(a *app) *cobra.Command {
 				return pipelines.Errorf(pipelines.CodeNotFound, "adapter %q does not take the task %q%s; it takes: %s",
 					adapter, task, didYouMean(task, ad.Info().Tasks), strings.Join(ad.Info().Tasks, ", "))
 			}
+			if asJSONSchema {
+				return a.showJSONSchema(adapter, task, s, presets)
+			}
 			return a.show(configSchema{Schema: s, Presets: presets}, func(w io.Writer) {
 				writeSchema(w, a.style(a.Stdout), s, presets)
 			})
@@ -43,10 +47,25 @@ func newSchemaCmd(a *app) *cobra.Command {
 	}, `
 Shows the fields of an adapter's config block for a task: type, default, range
 or choices, when a field is active, and what changing it means for a resumed
-training (apply, keep, reset, forbid). The presets follow.`)
+training (apply, keep, reset, forbid). The presets follow.
+
+With --json-schema it writes a JSON Schema (draft 2020-12) of the config, nested
+as in HCL, for other programs' forms, editors and checks. What it refuses,
+validate refuses too; validate also knows the preset and the device, which may
+leave a field without effect.`)
 	c.Flags().StringVar(&adapter, "adapter", "native", "the adapter's `NAME`")
 	c.Flags().StringVar(&task, "task", "image_classification", "the task `TYPE`")
+	c.Flags().BoolVar(&asJSONSchema, "json-schema", false, "write a JSON Schema of the config")
 	return c
+}
+
+// showJSONSchema writes the schema as JSON Schema, whether or not JSON is asked for.
+func (a *app) showJSONSchema(adapter, task string, s schema.Schema, presets schema.Presets) error {
+	text, err := s.JSONSchema(fmt.Sprintf("config of adapter %s for %s", adapter, task), presets)
+	if err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
+	return a.show(json.RawMessage(text), func(w io.Writer) { fmt.Fprintf(w, "%s\n", text) })
 }
 
 func writeSchema(w io.Writer, st view.Style, s schema.Schema, presets schema.Presets) {
