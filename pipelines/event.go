@@ -106,8 +106,19 @@ type Validation struct {
 	PerClass        map[string]map[string]float64 `json:"per_class_metrics,omitempty"` // class -> precision, recall, f1, support
 	Classes         []string                      `json:"classes,omitempty"`
 	ConfusionMatrix [][]int64                     `json:"confusion_matrix,omitempty"` // [truth][prediction]
+	PRCurves        map[string]PRCurve            `json:"pr_curves,omitempty"`        // class -> its curve
 	Samples         []SamplePrediction            `json:"samples,omitempty"`          // the worst errors and some others
 	CheckpointPath  string                        `json:"checkpoint_path,omitempty"`
+}
+
+// PRCurve is precision over recall of one class against the rest: what of the
+// predictions that score at least a threshold is right, and what of the class
+// they find. Thresholds fall; the lists are of one length, of about 60 at most.
+type PRCurve struct {
+	AP         Float   `json:"ap"` // average precision
+	Thresholds []Float `json:"thresholds"`
+	Precision  []Float `json:"precision"`
+	Recall     []Float `json:"recall"`
 }
 
 // SamplePrediction is one image and what the model said of it.

@@ -57,6 +57,7 @@ var rules = map[string]web.Access{
 	"POST /api/v1/store/{method}":              web.Write,
 	"POST /api/v1/tasks/{method}":              web.Write,
 	"POST /api/v1/training/jobs/{id}/stop":     web.Write,
+	"GET /api/v1/datasets":                     web.Read,
 	"POST /api/v1/pipelines/validate":          web.Ask,
 	"POST /api/v1/pipelines/plan":              web.Write,
 	"POST /api/v1/pipelines/save":              web.Write,

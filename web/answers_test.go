@@ -101,16 +101,18 @@ func TestRunAndItsParts(t *testing.T) {
 		return string(body)
 	}
 	for path, wants := range map[string][]string{
-		"/api/v1/runs/1":                          {`"run_id":"done"`, `"requested":{"epochs":2}`, `"optimizer.type":"sgd"`, `"last_metrics":{"loss":"NaN"}`},
-		"/api/v1/runs/done/metrics":               {`"name":"loss"`, `"value":0.7`, `"value":"NaN"`},
-		"/api/v1/runs/done/validation":            {`"primary_metric_name":"accuracy"`, `"overall_loss":"Infinity"`, `"confusion_matrix":[[1,0],[0,1]]`, `"job_id":1`},
-		"/api/v1/runs/done/checkpoints":           {`"name":"best"`, `"sha256":"ab"`},
-		"/api/v1/runs/done/artifacts":             {`"name":"model.onnx"`},
-		"/api/v1/runs/done/logs":                  {`"text":"hello\nworld ` + "\uFFFD" + `\n"`, `"text":"two\nlines"`, `"next_offset":14`},
-		"/api/v1/runs/done/logs?offset=6&limit=5": {`"text":"world"`, `"next_offset":11`, `"size":14`},
-		"/api/v1/runs/done/logs?limit=2":          {`"offset":12`},
-		"/api/v1/runs/done/logs?offset=99":        {`"text":""`, `"next_offset":99`},
-		"/metrics":                                {`trainwright_steps{pipeline="q",status="failed"} 1`, `trainwright_run_eta_seconds{address="train.c",job_id="3",pipeline="p"} 60`, `trainwright_run_metric{address="train.a",job_id="1",metric="accuracy",pipeline="p"} 0.9`, `route="/api/v1/runs/:id"`},
+		"/api/v1/runs/1":                                      {`"run_id":"done"`, `"requested":{"epochs":2}`, `"optimizer.type":"sgd"`, `"last_metrics":{"loss":"NaN"}`},
+		"/api/v1/runs/done/metrics":                           {`"name":"loss"`, `"value":0.7`, `"value":"NaN"`},
+		"/api/v1/runs/done/validation":                        {`"primary_metric_name":"accuracy"`, `"overall_loss":"Infinity"`, `"confusion_matrix":[[1,0],[0,1]]`, `"job_id":1`},
+		"/api/v1/runs/done/validation?epoch=2&pr_curves=true": {`"pr_curves":{"cat":{"ap":0.75,"thresholds":[0.9,0.5],"precision":[1,0.5],"recall":[0.5,1]}}`},
+		"/api/v1/runs/done/validation?epoch=1":                {`"validations":[]`},
+		"/api/v1/runs/done/checkpoints":                       {`"name":"best"`, `"sha256":"ab"`},
+		"/api/v1/runs/done/artifacts":                         {`"name":"model.onnx"`},
+		"/api/v1/runs/done/logs":                              {`"text":"hello\nworld ` + "\uFFFD" + `\n"`, `"text":"two\nlines"`, `"next_offset":14`},
+		"/api/v1/runs/done/logs?offset=6&limit=5":             {`"text":"world"`, `"next_offset":11`, `"size":14`},
+		"/api/v1/runs/done/logs?limit=2":                      {`"offset":12`},
+		"/api/v1/runs/done/logs?offset=99":                    {`"text":""`, `"next_offset":99`},
+		"/metrics":                                            {`trainwright_steps{pipeline="q",status="failed"} 1`, `trainwright_run_eta_seconds{address="train.c",job_id="3",pipeline="p"} 60`, `trainwright_run_metric{address="train.a",job_id="1",metric="accuracy",pipeline="p"} 0.9`, `route="/api/v1/runs/:id"`},
 	} {
 		text("/api/v1/runs/done")
 		got := text(path)

@@ -71,6 +71,7 @@ type platformReport struct {
 	PerClass        map[string]map[string]pipelines.Float `json:"per_class_metrics,omitempty"`
 	Classes         []string                              `json:"classes,omitempty"`
 	ConfusionMatrix [][]int64                             `json:"confusion_matrix,omitempty"`
+	PRCurves        map[string]pipelines.PRCurve          `json:"pr_curves,omitempty"`
 
 	CheckpointPath string `json:"checkpoint_path,omitempty"`
 	SHA256         string `json:"sha256,omitempty"`
@@ -201,7 +202,7 @@ func (r platformReport) events(now time.Time) ([]pipelines.Event, error) {
 			return nil, fmt.Errorf("a validation names its primary_metric_name and primary_metric_value")
 		}
 		v := &pipelines.Validation{Epoch: r.Epoch + 1, GlobalStep: r.GlobalStep, TaskType: r.TaskType, Split: firstOf(r.Split, "val"), PrimaryName: r.PrimaryName,
-			PrimaryValue: float64(*r.PrimaryValue), Metrics: plainFloats(r.Metrics), Classes: r.Classes, ConfusionMatrix: r.ConfusionMatrix, CheckpointPath: r.CheckpointPath}
+			PrimaryValue: float64(*r.PrimaryValue), Metrics: plainFloats(r.Metrics), Classes: r.Classes, ConfusionMatrix: r.ConfusionMatrix, PRCurves: r.PRCurves, CheckpointPath: r.CheckpointPath}
 		if r.OverallLoss != nil {
 			v.Loss = float64(*r.OverallLoss)
 		}

@@ -49,7 +49,7 @@ func TestCallbackTakesThePlatformsShapes(t *testing.T) {
 		{`{"job_id":%d,"type":"metrics","id":"m1","epoch":0,"loss":0.7,"accuracy":0.5,"learning_rate":0.001,"extra_metrics":{"val_loss":0.8,"f1":0.4}}`, 2},
 		{`{"job_id":"%d","event_type":"status","id":"s1","status":"running"}`, 1},
 		{`{"job_id":%d,"type":"log","id":"l1","message":"Starting data loading","level":"INFO"}`, 1},
-		{`{"job_id":%d,"type":"validation","id":"v1","epoch":0,"task_type":"image_classification","primary_metric_name":"accuracy","primary_metric_value":0.5,"overall_loss":0.8,"metrics":{"f1":0.4},"per_class_metrics":{"cat":{"recall":0.5}},"confusion_matrix":[[1,0],[1,0]],"checkpoint_path":"/x"}`, 1},
+		{`{"job_id":%d,"type":"validation","id":"v1","epoch":0,"task_type":"image_classification","primary_metric_name":"accuracy","primary_metric_value":0.5,"overall_loss":0.8,"metrics":{"f1":0.4},"per_class_metrics":{"cat":{"recall":0.5}},"confusion_matrix":[[1,0],[1,0]],"pr_curves":{"cat":{"ap":1,"thresholds":[0.5],"precision":[1],"recall":[1]}},"checkpoint_path":"/x"}`, 1},
 		{`{"job_id":%d,"type":"checkpoint","id":"c1","epoch":0,"checkpoint_path":"/x/epoch_0.pth"}`, 1},
 		{`{"job_id":%d,"callbacks":[{"type":"message","id":"b1","message":"one"},{"type":"message","id":"b2","message":"two"}]}`, 2},
 	} {
@@ -70,6 +70,9 @@ func TestCallbackTakesThePlatformsShapes(t *testing.T) {
 	}
 	if got["accuracy"] != 0.5 || got["loss"] != 0.8 || got["f1"] != 0.4 {
 		t.Errorf("validation metrics of epoch 1: %v", got)
+	}
+	if v, err := s.store.Validations(context.Background(), "live"); err != nil || len(v) == 0 || v[0].PRCurves["cat"].AP != 1 {
+		t.Errorf("validations %+v, %v: a curve is missing", v, err)
 	}
 	for body, want := range map[string]string{
 		`{"job_id":1,"type":"dance"}`:                          "none of metrics",

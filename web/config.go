@@ -73,6 +73,9 @@ type Config struct {
 	// SaveRoot is the folder under which submitted pipelines are saved; "" = none are.
 	SaveRoot string
 
+	// Datasets are offered where a pipeline is made; nil = none are.
+	Datasets Datasets
+
 	// Picture makes a small JPEG of an image file; nil = samples have no pictures.
 	Picture func(path string) ([]byte, error)
 	// Queue keeps what the server runs; nil = it runs nothing.

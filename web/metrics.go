@@ -66,6 +66,12 @@ func (s *Server) metrics(ctx context.Context, in *metricsInput) (*metricsOutput,
 	return &metricsOutput{Body: out}, nil
 }
 
+type validationInput struct {
+	RunPath
+	Epoch    int  `query:"epoch" minimum:"0" doc:"only passes after this epoch; 0 = all"`
+	PRCurves bool `query:"pr_curves" doc:"with precision-recall curves, which are long"`
+}
+
 type validationOutput struct{ Body ValidationList }
 
 // ValidationList is a run's passes over held-out data, in the order of training.
@@ -88,8 +94,17 @@ type Validation struct {
 	PerClass        map[string]map[string]Number `json:"per_class_metrics,omitempty"`
 	Classes         []string                     `json:"classes,omitempty"`
 	ConfusionMatrix [][]int64                    `json:"confusion_matrix,omitempty" doc:"[truth][prediction]"`
+	PRCurves        map[string]PRCurve           `json:"pr_curves,omitempty" doc:"class -> its precision-recall curve"`
 	Samples         []Sample                     `json:"samples,omitempty" doc:"the worst errors and some others"`
 	CheckpointPath  string                       `json:"checkpoint_path,omitempty"`
+}
+
+// PRCurve is precision over recall of one class against the rest.
+type PRCurve struct {
+	AP         Number   `json:"ap" doc:"average precision"`
+	Thresholds []Number `json:"thresholds" nullable:"false" doc:"falling; a prediction counts from there on"`
+	Precision  []Number `json:"precision" nullable:"false"`
+	Recall     []Number `json:"recall" nullable:"false"`
 }
 
 // Sample is one image and what the model said of it.
@@ -101,7 +116,7 @@ type Sample struct {
 	Loss       Number `json:"loss"`
 }
 
-func (s *Server) validation(ctx context.Context, in *RunPath) (*validationOutput, error) {
+func (s *Server) validation(ctx context.Context, in *validationInput) (*validationOutput, error) {
 	run, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -112,6 +127,12 @@ func (s *Server) validation(ctx context.Context, in *RunPath) (*validationOutput
 	}
 	out := ValidationList{RunID: run.ID, Validations: []Validation{}}
 	for _, p := range passes {
+		if in.Epoch > 0 && p.Epoch != in.Epoch {
+			continue
+		}
+		if !in.PRCurves {
+			p.PRCurves = nil
+		}
 		out.Validations = append(out.Validations, validationOf(run.JobID, p))
 	}
 	return &validationOutput{Body: out}, nil
@@ -123,6 +144,12 @@ func validationOf(job int64, p pipelines.Validation) Validation {
 		PrimaryName: p.PrimaryName, PrimaryValue: Number(p.PrimaryValue), Loss: Number(p.Loss),
 		Metrics: numbers(p.Metrics), PerClass: table(p.PerClass), Classes: p.Classes,
 		ConfusionMatrix: p.ConfusionMatrix, CheckpointPath: p.CheckpointPath,
+	}
+	for class, c := range p.PRCurves {
+		if v.PRCurves == nil {
+			v.PRCurves = map[string]PRCurve{}
+		}
+		v.PRCurves[class] = PRCurve{AP: Number(c.AP), Thresholds: numberList(c.Thresholds), Precision: numberList(c.Precision), Recall: numberList(c.Recall)}
 	}
 	for _, x := range p.Samples {
 		v.Samples = append(v.Samples, Sample{Path: x.Path, Label: x.Label, Prediction: x.Prediction, Confidence: Number(x.Confidence), Loss: Number(x.Loss)})

@@ -31,6 +31,14 @@ func numbers(m map[string]float64) map[string]Number {
 	return out
 }
 
+func numberList(list []pipelines.Float) []Number {
+	out := make([]Number, len(list))
+	for i, v := range list {
+		out[i] = Number(v)
+	}
+	return out
+}
+
 // Progress is where training is now.
 type Progress struct {
 	Epoch           int    `json:"epoch" doc:"counted from 1"`

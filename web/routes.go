@@ -64,6 +64,7 @@ func (s *Server) register() error {
 		handle(s, get(path, Read, "adapters", "An adapter's advanced config and its presets"), s.configSchema)
 	}
 	handle(s, get("/api/v1/adapters/{name}", Read, "adapters", "All that planning with an adapter needs, for another server"), s.describeAdapter)
+	handle(s, get("/api/v1/datasets", Read, "pipelines", "Folders that look like datasets, for pipelines to name"), s.datasets)
 	stop := post("/api/v1/training/jobs/{id}/stop", Write, "jobs", "Stop a run after it wrote a checkpoint")
 	stop.Also = map[string]*huma.Response{"202": s.response("The run is asked to stop and still at it", reflect.TypeFor[Run]())}
 	handle(s, stop, s.stopJob)

@@ -23,7 +23,8 @@ type Evaluation struct {
 	Model   ModelInfo
 	Report  metrics.Report
 	Metrics map[string]float64
-	Samples []Prediction // the worst errors, then some of the rest
+	Curves  []metrics.Curve // by class
+	Samples []Prediction    // the worst errors, then some of the rest
 }
 
 // Evaluate scores samples with the deployed form of a model: an ONNX file that
@@ -65,8 +66,8 @@ func Evaluate(ctx context.Context, path string, samples []data.Sample, classes [
 			}
 		}
 	}
-	report, kept := s.result()
-	return Evaluation{Model: c.info, Report: report, Metrics: metricsOf(report), Samples: kept}, nil
+	found := s.result()
+	return Evaluation{Model: c.info, Report: found.report, Metrics: metricsOf(found.report), Curves: found.curves, Samples: found.samples}, nil
 }
 
 // relabel turns labels that index from into labels that index to.

@@ -80,9 +80,10 @@ type Validation struct {
 	Report     metrics.Report
 	Metrics    map[string]float64
 	Classes    []string
-	Samples    []Prediction // the worst errors, then some of the rest
-	Improved   bool         // the best so far by Config.Monitor
-	Checkpoint string       // where it will be saved; "" = not at this epoch
+	Curves     []metrics.Curve // by class
+	Samples    []Prediction    // the worst errors, then some of the rest
+	Improved   bool            // the best so far by Config.Monitor
+	Checkpoint string          // where it will be saved; "" = not at this epoch
 }
 
 // Saved comes once a checkpoint is durable; it is the latest then.

@@ -84,13 +84,13 @@ func (t *trainer) finishEpoch(ctx context.Context) error {
 	var v *Validation
 	if t.eval != nil {
 		begin := time.Now()
-		report, samples, err := t.validate(ctx)
+		found, err := t.validate(ctx)
 		if err != nil {
 			return err
 		}
 		t.valCost = time.Since(begin)
-		v = &Validation{Epoch: end.Epoch, GlobalStep: end.GlobalStep, Report: report, Metrics: metricsOf(report),
-			Classes: t.cfg.Model.Classes, Samples: samples}
+		v = &Validation{Epoch: end.Epoch, GlobalStep: end.GlobalStep, Report: found.report, Metrics: metricsOf(found.report),
+			Classes: t.cfg.Model.Classes, Curves: found.curves, Samples: found.samples}
 		v.Improved = better(v.Metrics[t.cfg.Monitor], t.state.Best, t.cfg.Monitor, t.cfg.Minimize)
 	}
 	t.conclude(end, v)

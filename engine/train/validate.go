@@ -15,9 +15,13 @@ import (
 // keptSamples bounds the predictions that a validation keeps for its report.
 const keptSamples = 32
 
+// curvePoints bounds the points of a class's precision-recall curve, so that
+// those of many classes stay small together.
+func curvePoints(classes int) int { return min(max(4000/max(classes, 1), 10), 60) }
+
 // validate scores the validation images with running statistics, and with the
 // moving averages where there are any.
-func (t *trainer) validate(ctx context.Context) (metrics.Report, []Prediction, error) {
+func (t *trainer) validate(ctx context.Context) (scores, error) {
 	averages := map[string]string{}
 	for _, name := range t.model {
 		if t.tensors.hasEMA(name) {
@@ -28,7 +32,7 @@ func (t *trainer) validate(ctx context.Context) (metrics.Report, []Prediction, e
 	for i, at := range t.evalFeeder.places[t.evalBatch] {
 		b, err := t.eval.bind(t.tensors, at, averages)
 		if err != nil {
-			return metrics.Report{}, nil, err
+			return scores{}, err
 		}
 		defer b.Close()
 		bindings[i] = b
@@ -37,26 +41,32 @@ func (t *trainer) validate(ctx context.Context) (metrics.Report, []Prediction, e
 	// What follows a short last batch is padding.
 	for at, err := range t.evalFeeder.batches(ctx, t.valLoader.Epoch(ctx, 0, 0), t.evalBatch) {
 		if err != nil {
-			return metrics.Report{}, nil, fmt.Errorf("validate: %w", err)
+			return scores{}, fmt.Errorf("validate: %w", err)
 		}
 		if err := t.eval.execute(ctx, bindings[at.number], at); err != nil {
-			return metrics.Report{}, nil, fmt.Errorf("validate: %w", err)
+			return scores{}, fmt.Errorf("validate: %w", err)
 		}
 		logits, err := ort.View[float32](t.eval.io[outLogits])
 		if err != nil {
-			return metrics.Report{}, nil, err
+			return scores{}, err
 		}
 		losses, err := ort.View[float32](t.eval.io[outLosses])
 		if err != nil {
-			return metrics.Report{}, nil, err
+			return scores{}, err
 		}
 		n := at.batch.Len()
 		if err := s.add(&at.batch, logits[:n*s.classes], losses[:n]); err != nil {
-			return metrics.Report{}, nil, err
+			return scores{}, err
 		}
 	}
-	report, samples := s.result()
-	return report, samples, nil
+	return s.result(), nil
+}
+
+// scores are what a scorer found.
+type scores struct {
+	report  metrics.Report
+	curves  []metrics.Curve
+	samples []Prediction // the worst errors, then some of the rest
 }
 
 // scorer adds up predictions and keeps the most telling ones.
@@ -64,18 +74,22 @@ type scorer struct {
 	classes int
 	samples []data.Sample
 	sums    *metrics.Classifier
+	curves  *metrics.Curves
 	wrong   []Prediction // the worst, sorted by loss, largest first
 	right   []Prediction // some, spread over the split
 	seen    int
 }
 
 func newScorer(classes int, samples []data.Sample) *scorer {
-	return &scorer{classes: classes, samples: samples, sums: metrics.NewClassifier(classes)}
+	return &scorer{classes: classes, samples: samples, sums: metrics.NewClassifier(classes), curves: metrics.NewCurves(classes)}
 }
 
 // add counts a batch: logits [N, classes]; losses [N], nil to compute them.
 func (s *scorer) add(b *data.Batch, logits, losses []float32) error {
 	if err := s.sums.Add(logits, b.Labels, losses); err != nil {
+		return err
+	}
+	if err := s.curves.Add(logits, b.Labels); err != nil {
 		return err
 	}
 	for i, label := range b.Labels {
@@ -112,7 +126,7 @@ func (s *scorer) keep(p Prediction) {
 	}
 }
 
-func (s *scorer) result() (metrics.Report, []Prediction) {
+func (s *scorer) result() scores {
 	kept := append(slices.Clone(s.wrong), s.right...)
-	return s.sums.Report(), kept[:min(len(kept), keptSamples+keptSamples/2)]
+	return scores{s.sums.Report(), s.curves.Curves(curvePoints(s.classes)), kept[:min(len(kept), keptSamples+keptSamples/2)]}
 }

@@ -155,7 +155,7 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 	reports, _ := store.(web.Reports)
 	server, err := web.New(web.Config{
 		Store: store, Control: a.watcher(store, place), Adapters: a.Adapters, Tokens: tokens, TokenStore: store, Audit: audit, Secure: f.cert != "" || f.proxy,
-		Evaluator: evaluator, SaveRoot: saveRoot, Picture: report.Thumbnail,
+		Evaluator: evaluator, SaveRoot: saveRoot, Datasets: offered{policy.DataRoot}, Picture: report.Thumbnail,
 		Queue: queue, Reports: reports, Remote: store, Tasks: tasks, Services: services, GPUs: countGPUs(),
 		Framework: f.framework, Public: public, Hosts: f.hosts, Version: Version, Log: log, Now: a.Now,
 	})

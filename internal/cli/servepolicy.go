@@ -2,11 +2,14 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/trainwright/trainwright/datasets"
+	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/web/submit"
 )
 
@@ -79,4 +82,23 @@ func (a *app) evaluator(policy submit.Policy, place storePlace) (*submit.Process
 		p.Cache = filepath.Join(cache, "datasets.gob")
 	}
 	return submit.NewProcess(p), nil
+}
+
+// offered are the datasets under a server's data root, "" = none.
+type offered struct{ root string }
+
+func (offered) Formats() []string { return datasets.Formats() }
+
+// Find lists them by paths relative to the root, as submitted pipelines write them.
+func (o offered) Find(ctx context.Context) []pipelines.DatasetSpec {
+	if o.root == "" {
+		return nil
+	}
+	found := datasets.Find(ctx, o.root)
+	for i := range found {
+		if rel, err := filepath.Rel(o.root, found[i].Path); err == nil {
+			found[i].Path = filepath.ToSlash(rel)
+		}
+	}
+	return found
 }

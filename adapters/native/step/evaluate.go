@@ -48,7 +48,7 @@ func runEvaluate(ctx context.Context, task pipelines.Task, emit emitFunc) (pipel
 		return pipelines.StepResult{}, err
 	}
 	v := train.Validation{Epoch: spec.Checkpoint.Epoch, GlobalStep: spec.Checkpoint.GlobalStep, Report: e.Report, Metrics: e.Metrics,
-		Classes: e.Model.Classes, Samples: e.Samples}
+		Classes: e.Model.Classes, Curves: e.Curves, Samples: e.Samples}
 	for _, event := range []pipelines.Event{
 		{Metrics: &pipelines.Metrics{Epoch: v.Epoch, GlobalStep: v.GlobalStep, Split: spec.Split, Values: e.Metrics}},
 		{Validation: validationEvent(task, v, spec.Split)},

@@ -3,6 +3,7 @@ package step
 import (
 	"fmt"
 	"maps"
+	"math"
 
 	"github.com/trainwright/trainwright/engine/metrics"
 	"github.com/trainwright/trainwright/engine/train"
@@ -89,7 +90,7 @@ func validationEvent(task pipelines.Task, v train.Validation, split string) *pip
 	e := &pipelines.Validation{
 		Epoch: v.Epoch, GlobalStep: v.GlobalStep, TaskType: task.TaskType, Split: split,
 		PrimaryName: primary, PrimaryValue: v.Metrics[primary], Loss: v.Report.Loss, Metrics: v.Metrics,
-		PerClass: perClass(v.Report.PerClass, v.Classes), Classes: v.Classes,
+		PerClass: perClass(v.Report.PerClass, v.Classes), Classes: v.Classes, PRCurves: prCurves(v.Curves, v.Classes),
 	}
 	for _, row := range v.Report.Confusion {
 		counts := make([]int64, len(row))
@@ -103,6 +104,27 @@ func validationEvent(task pipelines.Task, v train.Validation, split string) *pip
 	}
 	return e
 }
+
+// prCurves names the curve of each class that the split has.
+func prCurves(list []metrics.Curve, classes []string) map[string]pipelines.PRCurve {
+	out := make(map[string]pipelines.PRCurve, len(list))
+	for i, c := range list {
+		if i >= len(classes) || len(c.Points) == 0 {
+			continue
+		}
+		curve := pipelines.PRCurve{AP: pipelines.Float(c.AP)}
+		for _, p := range c.Points {
+			curve.Thresholds = append(curve.Thresholds, brief(p.Threshold))
+			curve.Precision = append(curve.Precision, brief(p.Precision))
+			curve.Recall = append(curve.Recall, brief(p.Recall))
+		}
+		out[classes[i]] = curve
+	}
+	return out
+}
+
+// brief keeps of a fraction what a plot shows.
+func brief(f float64) pipelines.Float { return pipelines.Float(math.Round(f*1e4) / 1e4) }
 
 // perClass names the metrics of each class.
 func perClass(list []metrics.Class, classes []string) map[string]map[string]float64 {

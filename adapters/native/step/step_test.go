@@ -42,6 +42,16 @@ func TestTrainThenEvaluateThenExport(t *testing.T) {
 		t.Errorf("per-class metrics %v", r.PerClass)
 	}
 
+	for _, e := range events {
+		if e.Validation == nil {
+			continue
+		}
+		c := e.Validation.PRCurves["bright"]
+		if n := len(c.Recall); n == 0 || c.Recall[n-1] != 1 || len(c.Precision) != n || len(c.Thresholds) != n || c.AP <= 0 {
+			t.Errorf("epoch %d: precision-recall curve %+v", e.Validation.Epoch, c)
+		}
+	}
+
 	eval := task
 	eval.Kind, eval.Train = pipelines.KindEvaluate, nil
 	eval.Evaluate = &pipelines.EvaluateSpec{Checkpoint: *r.Best, Split: "val"}

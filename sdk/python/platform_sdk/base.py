@@ -93,7 +93,7 @@ class TrainingAdapter(ABC):
 
     def evaluate(self, checkpoint_path: str, split: str) -> dict[str, Any]:
         """Measures a checkpoint on a split: ``loss``, ``metrics``, ``per_class``,
-        ``confusion_matrix`` and its ``classes``. The default measures a
+        ``confusion_matrix`` and its ``classes``, where there are any ``pr_curves``. The default measures a
         classifier in ``self.model`` over ``self.val_loader``, whose folder
         then holds the images of the split."""
         from .deploy import evaluate_classifier
@@ -125,12 +125,12 @@ class TrainingAdapter(ABC):
     def _save_validation_result(self, epoch: int, task_type: Any, primary_metric_name: str, primary_metric_value: float,
                                 overall_loss: Optional[float] = None, metrics: Optional[dict[str, Any]] = None,
                                 per_class_metrics: Optional[Any] = None, confusion_matrix: Optional[Any] = None,
-                                checkpoint_path: Optional[str] = None) -> None:
+                                checkpoint_path: Optional[str] = None, pr_curves: Optional[dict[str, Any]] = None) -> None:
         """Files one validation pass (``epoch`` counts from 0)."""
         if self.logger:
             self.logger.log_validation(
                 epoch, str(getattr(task_type, "value", task_type)), primary_metric_name, primary_metric_value, overall_loss,
-                metrics, per_class_metrics, confusion_matrix, checkpoint_path, classes=self.dataset_config.classes or None)
+                metrics, per_class_metrics, confusion_matrix, checkpoint_path, classes=self.dataset_config.classes or None, pr_curves=pr_curves)
 
     def _upload_checkpoint_to_r2(self, path: Any, epoch: int, metrics: Any = None) -> None:
         """Announces a checkpoint and uploads it in the background where object

@@ -23,6 +23,7 @@ from typing import Any, List, Optional
 from . import checkpoints
 from .base import Stop, TrainingAdapter
 from .config import ConfigSchema
+from .curves import Curves
 from .results import MetricsResult
 from .training import EMA, MicroBatches, Precision, Schedule, batches, epoch_order, make_optimizer, seed_everything, standard_presets, standard_schema
 
@@ -186,7 +187,8 @@ class ClassificationAdapter(TrainingAdapter):
         self.epoch, self.position = epoch, position
         train_loss = self._train_one_epoch(epoch, position)
         self.position = 0
-        metrics, per_class, matrix = self._validate()
+        found = self._validate()
+        metrics, per_class = found["metrics"], found["per_class"]
         value = metrics.get(t.monitor)
         better = value is not None and value == value and (
             self.best is None or (value > self.best if t.mode == "max" else value < self.best))
@@ -201,7 +203,7 @@ class ClassificationAdapter(TrainingAdapter):
                                     extra_metrics={f"val_{k}": v for k, v in metrics.items()})
         # The report before the checkpoint: what resumes from that would not report it again.
         self._save_validation_result(epoch, self.model_config.task_type, "accuracy", metrics["accuracy"], metrics["loss"], metrics,
-                                     per_class, matrix, str(self._path(f"epoch_{epoch}")))
+                                     per_class, found["confusion_matrix"], str(self._path(f"epoch_{epoch}")), found["pr_curves"])
         self.per_class = per_class
         self._save(epoch, result, better)
         return result
@@ -266,13 +268,13 @@ class ClassificationAdapter(TrainingAdapter):
 
     # -- validation --------------------------------------------------------------
 
-    def _validate(self) -> tuple[dict[str, float], dict[str, dict[str, float]], list[list[int]]]:
+    def _validate(self) -> dict[str, Any]:
         import torch
 
         model = self.ema.model if self.ema else self.model
         model.eval()
         n = self.model_config.num_classes or len(self.dataset_config.classes)
-        matrix = torch.zeros(n, n, dtype=torch.int64)
+        matrix, curves = torch.zeros(n, n, dtype=torch.int64), Curves(n)
         loss, top5, count = 0.0, 0, 0
         order = list(batches(list(range(len(self.val_set))), self.training_config.batch_size, False))
         with torch.no_grad():
@@ -283,9 +285,12 @@ class ClassificationAdapter(TrainingAdapter):
                 loss += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
                 top5 += int((logits.topk(min(5, n), dim=1).indices == labels[:, None]).any(1).sum())
                 matrix += torch.bincount((labels * n + logits.argmax(1)).cpu(), minlength=n * n).reshape(n, n)
+                curves.add(logits, labels)
                 count += len(labels)
-        metrics, per_class = figures(matrix.tolist(), self.dataset_config.classes or [str(i) for i in range(n)])
-        return {"loss": loss / count, "top5_accuracy": top5 / count, **metrics}, per_class, matrix.tolist()
+        classes = self.dataset_config.classes or [str(i) for i in range(n)]
+        metrics, per_class = figures(matrix.tolist(), classes)
+        return {"loss": loss / count, "metrics": {"loss": loss / count, "top5_accuracy": top5 / count, **metrics}, "per_class": per_class,
+                "confusion_matrix": matrix.tolist(), "pr_curves": curves.figures(classes), "classes": self.dataset_config.classes}
 
     def evaluate(self, checkpoint_path: str, split: str) -> dict[str, Any]:
         """As validation during training measures, on any split."""
@@ -297,9 +302,7 @@ class ClassificationAdapter(TrainingAdapter):
         self.val_set = Images(self.samples[split], self.val_transform(), self.training_config.seed)
         self.model, self.device = restore(self, checkpoint_path), self.training_config.device
         self.ema, self.precision = None, Precision(False, self.device)
-        metrics, per_class, matrix = self._validate()
-        return {"loss": metrics["loss"], "metrics": metrics, "per_class": per_class, "confusion_matrix": matrix,
-                "classes": self.dataset_config.classes}
+        return self._validate()
 
     # -- checkpoints -------------------------------------------------------------
 

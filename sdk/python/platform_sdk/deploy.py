@@ -45,6 +45,7 @@ def evaluate_classifier(adapter: "TrainingAdapter", checkpoint_path: str) -> dic
     import torch
 
     from .classification import figures
+    from .curves import Curves
 
     adapter.prepare_dataset()
     loader = getattr(adapter, "val_loader", None)
@@ -52,19 +53,20 @@ def evaluate_classifier(adapter: "TrainingAdapter", checkpoint_path: str) -> dic
         raise AdapterError(f"{type(adapter).__name__}.prepare_dataset() sets no self.val_loader; set it, or override evaluate()")
     model, device = restore(adapter, checkpoint_path), adapter.training_config.device
     n = adapter.model_config.num_classes or len(adapter.dataset_config.classes)
-    matrix, loss, count = torch.zeros(n, n, dtype=torch.int64), 0.0, 0
+    matrix, curves, loss, count = torch.zeros(n, n, dtype=torch.int64), Curves(n), 0.0, 0
     with torch.no_grad():
         for images, labels in loader:
             logits = model(images.to(device)).float().cpu()
             loss += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
             matrix += torch.bincount(labels * n + logits.argmax(1), minlength=n * n).reshape(n, n)
+            curves.add(logits, labels)
             count += len(labels)
     if not count:
         raise AdapterError(f"dataset {adapter.dataset_config.dataset_path} has no images to measure")
     classes = adapter.dataset_config.classes or [str(i) for i in range(n)]
     metrics, per_class = figures(matrix.tolist(), classes)
     return {"loss": loss / count, "metrics": {"loss": loss / count} | metrics, "per_class": per_class,
-            "confusion_matrix": matrix.tolist(), "classes": classes}
+            "confusion_matrix": matrix.tolist(), "pr_curves": curves.figures(classes), "classes": classes}
 
 
 def export_classifier(adapter: "TrainingAdapter", checkpoint_path: str, path: str) -> dict[str, Any]:

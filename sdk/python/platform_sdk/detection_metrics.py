@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .curves import curve, most_points
+
 _CONFIDENT, _SAME = 0.25, 0.45  # score and overlap from which the confusion matrix counts a detection
 _PER_IMAGE = 100
 
@@ -88,11 +90,12 @@ class DetectionMetrics:
 
     def figures(self) -> dict[str, Any]:
         """``metrics`` (map, map50, precision, recall), ``per_class``, ``confusion_matrix``
-        ``[truth][prediction]`` and its ``classes``. Precision and recall are at an
-        overlap of 0.5 and the score where their F1 is best. A class without truth counts in none."""
+        ``[truth][prediction]`` and its ``classes``, ``pr_curves`` at an overlap of 0.5.
+        Precision and recall are at that overlap and the score where their F1 is best.
+        A class without truth counts in none."""
         import numpy as np
 
-        per_class = {}
+        per_class, curves = {}, {}
         for c, name in enumerate(self.classes):
             found = sorted(self._found[c], key=lambda f: -f[0])
             average = np.zeros(10)
@@ -107,8 +110,11 @@ class DetectionMetrics:
                     average[t] = np.where(at < len(falling), falling[np.minimum(at, len(falling) - 1)], 0.0).mean()
                 f1 = 2 * precisions[:, 0] * recalls[:, 0] / np.maximum(precisions[:, 0] + recalls[:, 0], 1e-12)
                 precision, recall = float(precisions[f1.argmax(), 0]), float(recalls[f1.argmax(), 0])
+                curves[name] = curve([f[0] for f in found], hits[:, 0], ~hits[:, 0] & ~ignored[:, 0], self.support[c],
+                                     most_points(len(self.classes)), float(average[0]))
             per_class[name] = {"map": float(average.mean()), "map50": float(average[0]), "precision": precision, "recall": recall,
                                "support": float(self.support[c])}
         seen = [v for v in per_class.values() if v["support"]]
         metrics = {k: sum(v[k] for v in seen) / max(1, len(seen)) for k in ("map", "map50", "precision", "recall")}
-        return {"metrics": metrics, "per_class": per_class, "confusion_matrix": self.matrix.tolist(), "classes": [*self.classes, "background"]}
+        return {"metrics": metrics, "per_class": per_class, "confusion_matrix": self.matrix.tolist(), "classes": [*self.classes, "background"],
+                "pr_curves": curves}

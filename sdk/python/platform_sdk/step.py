@@ -140,7 +140,8 @@ class Step:
         self.spool.emit("validation", {
             **at, "task_type": task["task"], "split": split, "primary_metric_name": primary, "primary_metric_value": metrics[primary],
             "overall_loss": float(found.get("loss") or 0.0), "metrics": metrics, "per_class_metrics": found.get("per_class"),
-            "classes": found.get("classes"), "confusion_matrix": found.get("confusion_matrix"), "checkpoint_path": checkpoint["path"]})
+            "classes": found.get("classes"), "confusion_matrix": found.get("confusion_matrix"), "pr_curves": found.get("pr_curves"),
+            "checkpoint_path": checkpoint["path"]})
         return {"metrics": metrics, "last_metrics": metrics, "per_class": found.get("per_class") or {}}
 
     def _export(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from transformers.trainer_callback import TrainerState
 from .. import checkpoints
 from ..base import Stop
 from ..classification import figures as class_figures
+from ..curves import Curves
 from ..detection_metrics import DetectionMetrics
 from ..loading import AdapterError
 from ..results import MetricsResult
@@ -188,7 +189,7 @@ class Reporter(TrainerCallback):
             logger.global_step = state.global_step
             logger.log_metrics(epoch, loss=train_loss, learning_rate=rate, extra_metrics={f"val_{k}": v for k, v in metrics.items()})
             logger.log_validation(epoch, str(adapter.model_config.task_type), t.monitor, value, found["loss"], metrics, self.per_class,
-                                  found["confusion_matrix"], str(adapter._path(f"epoch_{epoch}")), classes=found["classes"])
+                                  found["confusion_matrix"], str(adapter._path(f"epoch_{epoch}")), classes=found["classes"], pr_curves=found["pr_curves"])
         adapter.keep(self.trainer.whole_state(epoch, {**result.metrics, "loss": found["loss"], "train_loss": train_loss}), epoch, result, better)
         if self.patience and self.waited >= self.patience and epoch + 1 < t.epochs:
             adapter._tell(f"stopped early: {t.monitor} did not improve for {self.patience} epochs")
@@ -226,7 +227,7 @@ def measure(model: Any, data: Any, classes: list[str], batch_size: int) -> dict[
     rng = checkpoints.rng_state()
     detects = isinstance(data, Boxed)
     counted = DetectionMetrics(classes) if detects else None
-    matrix, loss, top5 = np.zeros((len(classes), len(classes)), dtype=int), 0.0, 0
+    matrix, curves, loss, top5 = np.zeros((len(classes), len(classes)), dtype=int), Curves(len(classes)), 0.0, 0
     with torch.no_grad():
         for start in range(0, len(data), batch_size):
             rows = [data[i] for i in range(start, min(start + batch_size, len(data)))]
@@ -237,6 +238,7 @@ def measure(model: Any, data: Any, classes: list[str], batch_size: int) -> dict[
                 loss += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
                 top5 += int((logits.topk(min(5, len(classes)), dim=1).indices == labels[:, None]).any(1).sum())
                 np.add.at(matrix, (labels.numpy(), logits.argmax(1).numpy()), 1)
+                curves.add(logits, labels)
                 continue
             truth = [{k: v.to(device) for k, v in r["labels"].items()} for r in rows]
             out = model(pixel_values=images, labels=truth)
@@ -249,7 +251,8 @@ def measure(model: Any, data: Any, classes: list[str], batch_size: int) -> dict[
         found = counted.figures()
     else:
         numbers, per_class = class_figures(matrix.tolist(), classes)
-        found = {"metrics": {"top5_accuracy": top5 / max(1, len(data))} | numbers, "per_class": per_class, "confusion_matrix": matrix.tolist(), "classes": classes}
+        found = {"metrics": {"top5_accuracy": top5 / max(1, len(data))} | numbers, "per_class": per_class, "confusion_matrix": matrix.tolist(), "classes": classes,
+                 "pr_curves": curves.figures(classes)}
     found["metrics"]["loss"] = found["loss"] = loss
     return found
 

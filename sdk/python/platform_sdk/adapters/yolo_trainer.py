@@ -26,6 +26,7 @@ from ultralytics.utils.torch_utils import unwrap_model
 from .. import checkpoints
 from ..base import Stop
 from ..classification import figures as class_figures
+from ..curves import Curves, most_points, sampled
 from ..loading import AdapterError
 from ..results import MetricsResult
 from . import yolo_data
@@ -96,8 +97,8 @@ class Planned:
 
     def get_validator(self) -> Any:
         validator = super().get_validator()  # type: ignore[misc]
-        if self.args.task != "classify":
-            validator.__class__ = type("Counting", (_Counting, type(validator)), {})
+        kind = _Ranking if self.args.task == "classify" else _Counting
+        validator.__class__ = type(kind.__name__.strip("_"), (kind, type(validator)), {})
         return validator
 
     def resume_training(self, ckpt: Any) -> None:
@@ -240,7 +241,8 @@ class Planned:
                                extra_metrics={f"val_{k}": v for k, v in metrics.items()} | parts)
             logger.log_validation(self.epoch, str(self.adapter.model_config.task_type), t.monitor, value, metrics["loss"], metrics,
                                   self.figures["per_class"], self.figures["confusion_matrix"],
-                                  str(self.adapter.state_path(f"epoch_{self.epoch}")), classes=self.figures["classes"])
+                                  str(self.adapter.state_path(f"epoch_{self.epoch}")), classes=self.figures["classes"],
+                                  pr_curves=self.figures["pr_curves"])
         self.adapter.keep(self._state(result), self.epoch, result, better)
         return True
 
@@ -309,6 +311,18 @@ class _Counting:
             self.confusion_matrix.process_batch(self._prepare_pred(pred), self._prepare_batch(i, batch), conf=_CONFIDENT)  # type: ignore[attr-defined]
 
 
+class _Ranking:
+    """A validator of classes that also keeps what precision-recall curves need."""
+
+    def init_metrics(self, model: Any) -> None:
+        super().init_metrics(model)  # type: ignore[misc]
+        self.curves = Curves(len(self.names))  # type: ignore[attr-defined]
+
+    def update_metrics(self, preds: Any, batch: dict[str, Any]) -> None:
+        super().update_metrics(preds, batch)  # type: ignore[misc]
+        self.curves.add(preds.float().clamp(min=1e-38).log(), batch["cls"])  # probabilities
+
+
 def report(validator: Any, classes: list[str], loss: float) -> dict[str, Any]:
     """A validator's figures under the platform's names. The confusion matrix is
     ``[truth][prediction]``; detection has a last row and column for background."""
@@ -317,18 +331,23 @@ def report(validator: Any, classes: list[str], loss: float) -> dict[str, Any]:
         rows = matrix[:len(classes), :len(classes)].astype(int).tolist()
         numbers, per_class = class_figures(rows, classes)
         return {"loss": loss, "metrics": {"loss": loss, "top5_accuracy": float(metrics.top5)} | numbers, "per_class": per_class,
-                "confusion_matrix": rows, "classes": classes}
+                "confusion_matrix": rows, "classes": classes, "pr_curves": validator.curves.figures(classes)}
     boxes, main = metrics.box, getattr(metrics, "seg", None) or getattr(metrics, "pose", None) or metrics.box
     numbers = {"loss": loss, "map": float(main.map), "map50": float(main.map50), "precision": float(main.mp), "recall": float(main.mr)}
     if main is not boxes:
         numbers |= {"box_map": float(boxes.map), "box_map50": float(boxes.map50)}
     per_class = {name: {"map": 0.0, "map50": 0.0, "precision": 0.0, "recall": 0.0, "support": 0.0} for name in classes}
+    curves, falling = {}, np.asarray(main.px)[::-1]
     for row, label in enumerate(main.ap_class_index):
         precision, recall, map50, average = (float(v) for v in main.class_result(row))
         per_class[classes[label]] = {"map": average, "map50": map50, "precision": precision, "recall": recall,
                                      "support": float(metrics.nt_per_class[label])}
+        found = np.asarray(main.r_curve[row])[::-1] > 0  # from the first score that finds one
+        if found.any():
+            curves[classes[label]] = sampled(map50, falling[found], np.asarray(main.p_curve[row])[::-1][found],
+                                             np.asarray(main.r_curve[row])[::-1][found], most_points(len(classes)))
     return {"loss": loss, "metrics": numbers, "per_class": per_class, "confusion_matrix": matrix.astype(int).tolist(),
-            "classes": [*classes, "background"]}
+            "classes": [*classes, "background"], "pr_curves": curves}
 
 
 def build(adapter: "UltralyticsAdapter", overrides: dict[str, Any]) -> Any:

@@ -222,4 +222,5 @@ def test_spool_is_used_by_the_logger(tmp_path, dots):
     events = [json.loads(line) for line in spool.path.read_text().splitlines()]
     validation = next(e["validation"] for e in events if e["type"] == "validation")
     assert validation["classes"] == ["left", "right"] and len(validation["confusion_matrix"]) == 2
+    assert {name: curve["recall"][-1] for name, curve in validation["pr_curves"].items()} == {"left": 1, "right": 1}
     assert {c["checkpoint"]["name"] for c in events if c["type"] == "checkpoint"} >= {"epoch_1", "latest"}

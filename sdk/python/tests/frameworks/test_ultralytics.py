@@ -58,6 +58,12 @@ def test_two_epochs(tmp_path, index, task):
     validation = [e["validation"] for e in events if e["type"] == "validation"]
     assert [v["epoch"] for v in validation] == [1, 2]
     assert sorted(validation[0]["per_class_metrics"]) == CLASSES
+    for v in validation:
+        for name, curve in (v.get("pr_curves") or {}).items():
+            assert curve["recall"] == sorted(curve["recall"]) and len(curve["precision"]) == len(curve["thresholds"]) == len(curve["recall"]) <= 60
+            assert name in CLASSES and 0 <= curve["ap"] <= 1 and curve["thresholds"] == sorted(curve["thresholds"], reverse=True)
+    if task == "image_classification":
+        assert sorted(validation[0]["pr_curves"]) == CLASSES and validation[0]["pr_curves"][CLASSES[0]]["recall"][-1] == 1
     n = len(CLASSES) + (task != "image_classification")
     assert np.array(validation[0]["confusion_matrix"]).shape == (n, n) and len(validation[0]["classes"]) == n
     truths = [sum(row) for row in validation[0]["confusion_matrix"][:3]]
