@@ -73,7 +73,11 @@ func sampleData(t *testing.T) report.Data {
 		Metrics: rows,
 		Validations: []pipelines.Validation{{Epoch: 11, Split: "val", PrimaryName: "accuracy", PrimaryValue: 0.93, Loss: 0.31,
 			Metrics: map[string]float64{"accuracy": 0.93, "top5_accuracy": 1}, PerClass: perClass, Classes: classes,
-			ConfusionMatrix: [][]int64{{48, 2, 0, 0}, {1, 45, 4, 0}, {0, 3, 47, 0}, {0, 0, 0, 50}}, Samples: samples}},
+			ConfusionMatrix: [][]int64{{48, 2, 0, 0}, {1, 45, 4, 0}, {0, 3, 47, 0}, {0, 0, 0, 50}}, Samples: samples,
+			PRCurves: map[string]pipelines.PRCurve{
+				"rose":  {AP: 0.91, Thresholds: []pipelines.Float{0.9, 0.5}, Precision: []pipelines.Float{1, 0.75}, Recall: []pipelines.Float{0.6, 1}},
+				hostile: {AP: 0.4, Thresholds: []pipelines.Float{0.9}, Precision: []pipelines.Float{0.4}, Recall: []pipelines.Float{1}},
+			}}},
 		Checkpoints: []pipelines.Checkpoint{{Name: "best", Path: "checkpoints/best", SHA256: "sha256:aa", Size: 44_000_000, Epoch: 11, GlobalStep: 1100}},
 		Artifacts:   []pipelines.Artifact{{Name: "model.onnx", Path: "artifacts/model.onnx", SHA256: "sha256:bb", Size: 44_700_000}},
 		Messages:    []runner.MessageRow{{Message: pipelines.Message{Level: "warning", Text: "environment differs: threads 2 -> 4"}}},
@@ -117,6 +121,7 @@ func TestReportShowsEveryPart(t *testing.T) {
 		"train.search[&#34;optimizer.type=adamw&#34;]", "93.0 %", "<svg", "Confusion matrix", "Most confused",
 		"weakest first", "data:image/jpeg;base64,", "cannot be shown", "inactive: optimizer.type is", "follows epochs",
 		"replaced 0.0003", "CPUExecutionProvider", "AVX-512", "sha256:cc", "model.onnx", "threads 2 -&gt; 4", "2 attempts",
+		"Precision and recall", "rose, average precision 0.91", `aria-label="precision over recall"`,
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the report lacks %q", want)

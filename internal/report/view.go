@@ -20,6 +20,7 @@ type view struct {
 	Charts   []chart
 	Best     *pipelines.Validation
 	Matrix   *matrix
+	PR       *chart
 	Classes  []classRow
 	Samples  []sample
 	Config   []configRow
@@ -54,6 +55,7 @@ func newView(d Data) *view {
 	v.Charts = charts(d.Metrics, v.Best)
 	if v.Best != nil {
 		v.Matrix = newMatrix(*v.Best)
+		v.PR = prChart(*v.Best)
 		v.Classes = classRows(*v.Best)
 		v.Samples = samples(*v.Best)
 	}

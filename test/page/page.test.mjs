@@ -2,7 +2,7 @@
 // preset and condition, hostile text, the keyboard, and who sees it how.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, renameSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -34,6 +34,10 @@ train "reader" {
 }
 `;
 
+// What a folder may be called, and so a class.
+const hostileClass = "<img src=x onerror=window.hacked=5>";
+const slow = (name, more) => pipeline.replace('"glyphs" {}', `"${name}" {}`).replace('"data"', '"../data"').replace("epochs     = 4", `epochs     = 400\n  ${more}`);
+
 const hostile = `"><img src=x onerror="window.hacked=1"><script>window.hacked=2</script><svg onload=window.hacked=3>javascript:window.hacked=4 \u001b]0;x\u0007 {{7*7}}`;
 
 describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
@@ -41,6 +45,7 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
 
   before(async () => {
     await site.runner("dataset", "sample", "glyphs", "data", "--classes", "4", "--per-class", "24", "--val-per-class", "6");
+    for (const split of ["train", "val"]) renameSync(path.join(site.dir, "data", split, "D_upper"), path.join(site.dir, "data", split, hostileClass));
     site.file("main.hcl", pipeline);
     await site.start();
   });
@@ -95,6 +100,22 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
     await page.getByText(/taken for .*: \d+ of 6 images/).waitFor();
     await page.waitForFunction(() => [...document.querySelectorAll(".samples img")].length > 0 && [...document.querySelectorAll(".samples img")].slice(0, 6).every((i) => i.complete && i.naturalWidth > 0));
     assert.equal(await page.locator(".perclass tbody tr").count(), 4);
+    const curves = page.locator(".prcurves svg[role=img]");
+    const { validations } = await (await fetch(`${site.url}/api/v1/runs/1/validation?pr_curves=true`)).json();
+    const [best] = [...validations].sort((a, b) => b.primary_metric_value - a.primary_metric_value || a.epoch - b.epoch);
+    const ap = Object.entries(best.pr_curves).sort((a, b) => a[1].ap - b[1].ap || a[0].localeCompare(b[0]));
+    assert.equal(ap.length, 4);
+    assert.equal(await page.locator(".prcurves .keys li").count(), 4);
+    assert.ok((await page.locator(".prcurves .keys li").first().innerText()).includes(ap[0][0]), "the weakest class is not first");
+    await page.mouse.move(0, 0);
+    await curves.focus();
+    await page.keyboard.press("ArrowRight");
+    const readout = page.locator(".prcurves .readout");
+    await readout.getByText(", of what scores").waitFor();
+    assert.ok((await readout.innerText()).startsWith(ap[0][0]), `${await readout.innerText()} is not of ${ap[0]}`);
+    await page.locator(".prcurves .keys button").first().click();
+    assert.equal(await curves.locator("polyline").count(), 3);
+    assert.equal(await page.evaluate(() => window.hacked), undefined);
     await shot(page, "run-results");
 
     await page.getByRole("tab", { name: "Config" }).click();
@@ -104,6 +125,7 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
 
     await page.getByRole("tab", { name: "Logs" }).click();
     await page.locator("pre.log").waitFor();
+    assert.equal(await page.locator(".messages li", { hasText: /^.*epoch \d: train loss/ }).count(), 4);
     await shot(page, "run-logs");
 
     await page.getByRole("tab", { name: "Files" }).click();
@@ -142,11 +164,40 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
     assert.deepEqual(site.trouble.splice(0).filter((s) => !/404/.test(s)), [], t.name);
   });
 
+  test("a failed run says why, and one that runs is stopped", async (t) => {
+    const page = await site.open({ signedIn: true });
+    const apply = (name, more) => {
+      site.file(`${name}/main.hcl`, slow(name, more));
+      return site.runner(`--chdir=${name}`, "apply", "--auto-approve", `--store=${path.join(site.dir, ".runner/state.db")}`).catch((e) => e);
+    };
+    assert.equal((await apply("late", 'timeout    = "3s"')).code, 124);
+    await site.go(page, "runs?status=failed");
+    await page.getByRole("link", { name: "train.reader" }).click();
+    await page.locator("h1 .badge.failed").waitFor();
+    await page.getByRole("alert").getByText(/timeout/).waitFor();
+    await page.getByRole("tab", { name: "Logs" }).click();
+    await page.locator(".messages li.error").getByText(/timeout/).waitFor();
+    await shot(page, "run-failed");
+
+    const ended = apply("stopped", "");
+    await site.go(page, "runs?status=running");
+    await page.getByRole("link", { name: "train.reader" }).click();
+    await page.locator(".tile", { hasText: /epoch \d+ of 400/ }).waitFor();
+    assert.match(await page.title(), /\d %/);
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.getByRole("button", { name: "Stop the run" }).click();
+    await page.locator("h1 .badge.cancelled").waitFor();
+    assert.equal((await ended).code, 8);
+    await page.context().close();
+    quiet(t);
+  });
+
   test("the form makes HCL that validate accepts, for every preset and condition", async (t) => {
     const page = await site.open({ signedIn: true, permissions: ["clipboard-read", "clipboard-write"] });
     const { schema, presets } = await (await fetch(`${site.url}/api/v1/training/config-schema?framework=native&task_type=image_classification`)).json();
     await site.go(page, "new");
-    await page.getByLabel("Dataset").fill("data");
+    const dataset = page.getByRole("combobox", { name: "Dataset" });
+    assert.equal(await dataset.inputValue(), "data", "the folder under the data root is not offered");
     const field = (name) => page.locator(`[data-field="${name}"]`);
     let checked = 0;
     const accepted = async (why) => {
@@ -226,13 +277,98 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
     await page.getByText("✓ valid").waitFor();
 
     await page.getByRole("button", { name: "Plan", exact: true }).click();
-    await page.locator("svg.graph .node").first().waitFor();
+    await page.locator("svg.graph .node").first().focus();
+    await page.locator("svg.graph .node.chosen").waitFor();
     await shot(page, "new-plan");
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByText("Saved as flowers/main.hcl").waitFor();
     await site.runner("validate", path.join(site.dir, "flowers"));
     assert.ok(checked >= 8, `${checked} texts validated`);
     t.diagnostic(`${checked} texts validated`);
+
+    // Started, it is an apply whose steps show what becomes of them.
+    await settled(() => page.getByLabel("Epochs", { exact: true }).fill("1"));
+    await page.getByText("✓ valid").waitFor();
+    await page.getByRole("button", { name: "Start" }).click();
+    await page.getByRole("heading", { name: "Apply of flowers" }).waitFor();
+    await page.locator(".apply svg.graph .node.completed").waitFor();
+    await page.locator(".apply h2 .badge.completed").waitFor();
+    await shot(page, "apply");
+    await page.context().close();
+    quiet(t);
+  });
+
+  for (const [adapter, task] of [["timm", "image_classification"], ["transformers", "image_classification"], ["transformers", "object_detection"], ...["object_detection", "instance_segmentation", "pose_estimation", "image_classification"].map((t) => ["ultralytics", t])]) {
+    test(`the form of ${adapter} for ${task.replace("_", " ")} makes HCL that validate accepts`, async (t) => {
+      const page = await site.open({ signedIn: true });
+      const { schema, presets } = await (await fetch(`${site.url}/api/v1/training/config-schema?framework=${adapter}&task_type=${task}`)).json();
+      const { models } = await (await fetch(`${site.url}/api/v1/models/list?framework=${adapter}&task_type=${task}`)).json();
+      const texts = new Map();
+      /** rendered takes the server's answer to what act changed in the form. */
+      const rendered = async (why, act) => {
+        const answer = page.waitForResponse((r) => r.url().endsWith("/pipelines/render") && r.request().method() === "POST");
+        await act();
+        let got = await (await answer).json();
+        // What is changed in a row is asked for once, after a pause: the last answer counts.
+        for (let next; (next = await page.waitForResponse((r) => r.url().endsWith("/pipelines/render") && r.request().method() === "POST", { timeout: 450 }).catch(() => null)); ) got = await next.json();
+        assert.ok(got.valid, `${why}: ${JSON.stringify(got.diagnostics)}\n${got.hcl}`);
+        texts.set(why, got.hcl);
+      };
+      const field = (name) => page.locator(`[data-field="${name}"]`);
+      await rendered("the defaults", () => site.go(page, `new?adapter=${adapter}&task=${task}&model=${models[0].model_name}`));
+      for (const preset of Object.keys(presets)) await rendered(`preset ${preset}`, () => page.getByLabel("Preset").selectOption(preset));
+      await rendered("no preset", () => page.getByLabel("Preset").selectOption(""));
+      const controlling = [...new Set(schema.fields.flatMap((f) => (f.condition ? [f.condition.field] : [])))];
+      assert.ok(controlling.length >= 1);
+      for (const name of controlling) {
+        const f = schema.fields.find((x) => x.name === name);
+        for (const option of f.type === "boolean" ? [true, false] : f.options.map((o) => o.value)) {
+          const children = schema.fields.filter((x) => x.condition?.field === name);
+          const visible = children.filter((c) => [c.condition.value].flat().includes(option));
+          await rendered(`${name} = ${option}`, async () => {
+            if (f.type === "boolean") {
+              await field(name).setChecked(!option);
+              await field(name).setChecked(option);
+            } else {
+              await field(name).selectOption(f.options.find((o) => o.value !== option).value);
+              await field(name).selectOption(option);
+            }
+            for (const c of visible) {
+              if (c.type === "boolean") await field(c.name).setChecked(c.default !== true);
+              else if (c.type === "select") await field(c.name).selectOption(c.options.at(-1).value);
+              else await field(c.name).fill(String(c.default ?? c.min ?? 1));
+            }
+          });
+          for (const c of children) assert.equal(await field(c.name).count(), visible.includes(c) ? 1 : 0, `${c.name} while ${name} is ${option}`);
+          for (const c of visible) assert.match(texts.get(`${name} = ${option}`), new RegExp(`\\b${c.name.split(".").at(-1)} += `), `${c.name} is not in the text`);
+        }
+        const reset = page.getByRole("button", { name: `reset ${f.label ?? f.name}`, exact: true });
+        if (await reset.count()) await reset.click();
+      }
+      await shot(page, `new-${adapter}-${task}`);
+      let n = 0;
+      for (const [why, text] of texts) {
+        const file = site.file(`forms/${adapter}-${task}-${n++}.hcl`, text);
+        await site.runner("validate", file).catch((e) => assert.fail(`${why}: ${e.stdout}${e.stderr}\n${text}`));
+      }
+      t.diagnostic(`${texts.size} texts validated`);
+      await page.context().close();
+      quiet(t);
+    });
+  }
+
+  test("a model is found by typing, and any folder may be a dataset", async (t) => {
+    const page = await site.open({ signedIn: true });
+    await site.go(page, "new?adapter=timm");
+    const model = page.getByRole("combobox", { name: "Model" });
+    await model.fill("resnet18");
+    await page.getByRole("option", { name: /^resnet18\b/ }).first().waitFor();
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelector(".editor")?.shadowRoot?.textContent?.includes('"resnet18"'));
+    const dataset = page.getByRole("combobox", { name: "Dataset" });
+    await dataset.fill("elsewhere/pictures");
+    await page.keyboard.press("Tab");
+    await page.waitForFunction(() => document.querySelector(".editor")?.shadowRoot?.textContent?.includes('"elsewhere/pictures"'));
     await page.context().close();
     quiet(t);
   });
@@ -266,7 +402,7 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
     const spoil = (v, key) => {
       if (typeof v === "string") return kept.has(key) || ["NaN", "Infinity", "-Infinity"].includes(v) ? v : `${v}${hostile}`;
       if (Array.isArray(v)) return v.map((x) => spoil(x, key));
-      if (v && typeof v === "object") return Object.fromEntries(Object.entries(v).map(([k, x]) => [["metrics", "per_class_metrics", "requested", "values", "environment", "unsupported", "attributes"].includes(key) ? `${k}${hostile}` : k, spoil(x, k)]));
+      if (v && typeof v === "object") return Object.fromEntries(Object.entries(v).map(([k, x]) => [["metrics", "per_class_metrics", "pr_curves", "requested", "values", "environment", "unsupported", "attributes"].includes(key) ? `${k}${hostile}` : k, spoil(x, k)]));
       return v;
     };
     let spoilt = 0;
@@ -277,7 +413,7 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
       spoilt++;
       return route.fulfill({ response: answer, body: JSON.stringify(spoil(JSON.parse(text), "")) });
     });
-    for (const place of ["runs", "runs/1", "runs/1/results", "runs/1/config", "runs/1/logs", "runs/1/files", "runs/2/config", "compare/1,2", "models?adapter=native", "new", `runs?text=${encodeURIComponent(hostile)}`, `runs/${encodeURIComponent(hostile)}`, `${encodeURIComponent(hostile)}/x`]) {
+    for (const place of ["runs", "runs/1", "runs/1/results", "runs/1/config", "runs/1/logs", "runs/1/files", "runs/2/config", `runs?apply=${(await (await fetch(`${site.url}/api/v1/applies`)).json()).applies[0].apply_id}`, "compare/1,2", "models?adapter=native", "new", `runs?text=${encodeURIComponent(hostile)}`, `runs/${encodeURIComponent(hostile)}`, `${encodeURIComponent(hostile)}/x`]) {
       await site.go(page, place);
       await page.locator("h1").waitFor();
       await page.waitForTimeout(700);
@@ -319,6 +455,15 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
     await page.keyboard.press("ArrowDown");
     await page.getByText(/taken for/i).first().waitFor();
 
+    await site.go(page, "compare/1,2");
+    const line = page.locator("svg.parallel polyline").first();
+    await line.focus();
+    await page.locator("svg.parallel polyline.strong").waitFor();
+    const chart = page.locator(".plot").first();
+    await chart.focus();
+    await page.keyboard.press("ArrowRight");
+    await page.locator("figure figcaption").first().getByText("epoch 1").waitFor();
+
     await site.go(page, "new");
     await page.locator(".editor .cm-content").focus();
     await page.keyboard.press("Tab"); // and out again
@@ -328,15 +473,16 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
   });
 
   test("it fits narrow screens, light and dark, and axe finds nothing", async (t) => {
+    const applied = `runs?apply=${(await (await fetch(`${site.url}/api/v1/applies`)).json()).applies[0].apply_id}`;
     for (const [name, width, colorScheme] of [["light", 1280, "light"], ["dark", 1280, "dark"], ["narrow", 390, "light"]]) {
       const page = await site.open({ signedIn: true, colorScheme, viewport: { width, height: 844 }, reducedMotion: "reduce" });
-      for (const place of ["runs", "runs/1", "runs/1/results", "runs/1/config", "runs/1/files", "compare/1,2", "models", "new"]) {
+      for (const place of ["runs", "runs/1", "runs/1/results", "runs/1/config", "runs/1/logs", "runs/1/files", "compare/1,2", "models?adapter=native", "models", "new", applied]) {
         await site.go(page, place);
         await page.locator("h1").waitFor();
         await page.waitForTimeout(place === "new" ? 1500 : 700);
         const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(over <= 0, `${name} ${place} is ${over} px too wide`);
-        if (name !== "light" || place === "runs" || place === "new") await shot(page, `${name}-${place.replaceAll(/[^a-z0-9]+/g, "-")}`);
+        await shot(page, `${name}-${place === applied ? "apply" : place.replaceAll(/[^a-z0-9]+/g, "-")}`);
         if (name === "narrow") continue;
         await page.evaluate(axe);
         const found = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa"] }));

@@ -1,6 +1,6 @@
 // Starts `runner serve` and a browser for the tests, and watches both.
 import { execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -29,6 +29,7 @@ export class Site {
 
   file(name, text) {
     const p = path.join(this.dir, name);
+    mkdirSync(path.dirname(p), { recursive: true });
     writeFileSync(p, text);
     return p;
   }
@@ -105,7 +106,9 @@ export class Site {
   }
 }
 
-/** shot keeps a picture of the page where SHOTS names a folder. */
+const shots = process.env.SHOTS ?? path.join(here, "shots");
+
+/** shot keeps a picture of the page for people to look at: in shots, or where SHOTS says. */
 export async function shot(page, name) {
-  if (process.env.SHOTS) await page.screenshot({ path: path.join(process.env.SHOTS, `${name}.png`), fullPage: true });
+  await page.screenshot({ path: path.join(shots, `${name}.png`), fullPage: true });
 }

@@ -116,6 +116,14 @@ export interface Sample {
   loss: Num;
 }
 
+/** PRCurve is precision over recall at falling thresholds, of one class. */
+export interface PRCurve {
+  ap: Num;
+  thresholds: Num[];
+  precision: Num[];
+  recall: Num[];
+}
+
 export interface Validation {
   epoch: number;
   global_step: number;
@@ -128,6 +136,7 @@ export interface Validation {
   per_class_metrics?: Record<string, Record<string, Num>>;
   classes?: string[];
   confusion_matrix?: number[][];
+  pr_curves?: Record<string, PRCurve>; // in events, and where they are asked for
   samples?: Sample[];
   checkpoint_path?: string;
 }
@@ -171,6 +180,13 @@ export interface Model {
   pretrained?: boolean;
   description?: string;
   license?: string;
+}
+
+/** FoundDataset is a folder on the server that looks like a dataset. */
+export interface FoundDataset {
+  dataset_path: string;
+  format: string;
+  split?: Record<string, unknown>;
 }
 
 export interface Option {
@@ -305,6 +321,21 @@ export interface PlannedStep {
   dataset?: string;
   changes?: { field: string; old: unknown; new: unknown; resume: string; effect?: string }[];
   settings?: { field: string; value: unknown; origin: string; kind: string; note: string }[];
+}
+
+/** Apply is a pipeline that was handed to the server. */
+export interface Apply {
+  apply_id: string;
+  pipeline: string;
+  state: "created" | "queued" | "running" | "ended";
+  status: Status;
+  stopping?: boolean;
+  takes: number;
+  queued?: string;
+  started?: string;
+  ended?: string;
+  error?: string;
+  report?: unknown;
 }
 
 /** Form is one training as POST /api/v1/pipelines/render takes it. */

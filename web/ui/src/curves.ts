@@ -63,3 +63,9 @@ export function addPoints(series: Series[], epoch: number, step: number, split: 
   }
   return next;
 }
+
+const order = ["loss", "accuracy", "map", "map50", "learning_rate"];
+const rank = (n: string): number => (order.includes(n) ? order.indexOf(n) : n === "images_per_second" ? 99 : order.length);
+
+/** byRank sorts metrics: what is looked at first comes first. */
+export const byRank = (a: string, b: string): number => rank(a) - rank(b) || a.localeCompare(b);

@@ -15,8 +15,9 @@ export function short(v: Num | undefined | null): string {
   if (x === 0) return "0";
   const a = Math.abs(x);
   if (a >= 1e6 || a < 1e-4) return x.toExponential(2);
+  if (a < 0.01) return String(Number(x.toPrecision(3)));
   if (Number.isInteger(x)) return String(x);
-  return a >= 100 ? x.toFixed(1) : a >= 1 ? x.toFixed(3) : x.toFixed(4);
+  return a >= 100 ? x.toFixed(1) : a >= 10 ? x.toFixed(2) : a >= 1 ? x.toFixed(3) : x.toFixed(4);
 }
 
 export function percent(v: Num | undefined | null): string {
@@ -69,6 +70,12 @@ export function value(v: unknown): string {
   if (typeof v === "string") return v;
   if (typeof v === "number" || typeof v === "boolean") return String(v);
   return JSON.stringify(v);
+}
+
+/** step takes an address apart: train.search["lr=0.1,seed=2"] is train.search of lr=0.1 and seed=2. */
+export function step(address: string): { name: string; of: string } {
+  const m = /^([^[]+)\["(.*)"\]$/s.exec(address);
+  return m ? { name: m[1] as string, of: (m[2] as string).replaceAll("config.", "").replaceAll(",", ", ") } : { name: address, of: "" };
 }
 
 /** words turns learning_rate into "learning rate". */

@@ -71,7 +71,7 @@ export function Chart({ title, xLabel, lines, log, mark, sync, height = 220 }: C
         scales: { x: { time: false }, y: log ? { distr: 3, log: 10 } : {} },
         axes: [
           axis({ size: 30, space: 60, values: (_u, vs) => vs.map((v) => (v === null ? "" : tickText(v))), ...(xLabel === "epoch" ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] } : {}) }),
-          axis({ size: 52, values: (_u, vs) => vs.map((v) => (v === null ? "" : tickText(v))) }),
+          axis({ size: (_u, values) => Math.max(40, 14 + 6.4 * Math.max(0, ...(values ?? []).map((v) => v.length))), values: (_u, vs) => vs.map((v) => (v === null ? "" : tickText(v))) }),
         ],
         series: [
           {},

@@ -1,7 +1,18 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Problem, Progress, State, Status } from "../api";
-import { duration, num, short } from "../format";
+import { duration, num, short, step } from "../format";
+
+/** Address writes a step's address, what tells its instance from others below. */
+export function Address({ of }: { of: string }) {
+  const a = step(of);
+  return (
+    <>
+      {a.name}
+      {a.of && <span class="instance">{a.of}</span>}
+    </>
+  );
+}
 
 const marks: Record<string, string> = {
   completed: "✓", failed: "✕", cancelled: "⊘", running: "▶", pending: "…", skipped: "–", interrupted: "!", unknown: "?",
@@ -17,11 +28,12 @@ export function Badge({ status, state }: { status: Status; state?: State | undef
   );
 }
 
+/** done is how far a run is, from 0 to 1. */
+export const done = (p: Progress): number => (p.epochs > 0 ? Math.min(1, (Math.max(0, p.epoch - 1) + (p.steps > 0 ? p.step / p.steps : 0)) / p.epochs) : 0);
+
 /** Bar shows how far a run is. */
-export function Bar({ progress }: { progress: Progress }) {
-  const p = progress;
-  const done = p.epochs > 0 ? Math.min(1, (Math.max(0, p.epoch - 1) + (p.steps > 0 ? p.step / p.steps : 0)) / p.epochs) : 0;
-  return <progress max={1} value={done} aria-label={`epoch ${p.epoch} of ${p.epochs}`} title={`${(100 * done).toFixed(0)} %`} />;
+export function Bar({ progress: p }: { progress: Progress }) {
+  return <progress max={1} value={done(p)} aria-label={`epoch ${p.epoch} of ${p.epochs}`} title={`${(100 * done(p)).toFixed(0)} %`} />;
 }
 
 export const eta = (p?: Progress): string => (p && num(p.eta_seconds) > 0 ? duration(num(p.eta_seconds)) : "–");

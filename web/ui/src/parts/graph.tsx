@@ -1,6 +1,8 @@
 import { useMemo, useState } from "preact/hooks";
-import type { Plan } from "../api";
-import { value } from "../format";
+import type { Plan, Run } from "../api";
+import { step as parts, value } from "../format";
+import { href } from "../router";
+import { Address, Badge } from "./common";
 import { Scroll } from "./scroll";
 
 interface Node {
@@ -10,32 +12,32 @@ interface Node {
   needs: string[];
 }
 
-/** PlanView shows a plan: its steps as a graph, and why each will run. */
-export function PlanView({ plan }: { plan: Plan }) {
+/** PlanView shows a plan: its steps as a graph, and why each will run; with states, what became of them. */
+export function PlanView({ plan, states }: { plan: Plan; states?: ReadonlyMap<string, Run> }) {
   const nodes = useMemo<Node[]>(
     () => [
-      ...plan.steps.map((s) => ({ id: s.address, kind: s.kind, note: s.action, needs: s.needs ?? [] })),
+      ...plan.steps.map((s) => ({ id: s.address, kind: s.kind, note: states?.get(s.address)?.status ?? s.action, needs: s.needs ?? [] })),
       ...(plan.checks ?? []).map((c) => ({ id: c.address, kind: "check", note: c.state, needs: c.known_after ?? [] })),
       ...(plan.outputs ?? []).map((o) => ({ id: `output.${o.name}`, kind: "output", note: "", needs: o.known_after ?? [] })),
     ],
-    [plan],
+    [plan, states],
   );
   const [at, setAt] = useState<string | null>(null);
   const step = plan.steps.find((s) => s.address === at);
   return (
     <>
-      <p>{plan.changes ? `${plan.steps.filter((s) => s.action !== "reuse").length} of ${plan.steps.length} steps have something to do.` : "Nothing to do: every result is there already."}</p>
+      {!states && <p>{plan.changes ? `${plan.steps.filter((s) => s.action !== "reuse").length} of ${plan.steps.length} steps have something to do.` : "Nothing to do: every result is there already."}</p>}
       <Graph nodes={nodes} chosen={at} choose={setAt} />
       <Scroll label="Plan">
         <table class="list">
           <thead>
-            <tr><th>Step</th><th>Action</th><th>Why</th></tr>
+            <tr><th>Step</th><th>{states ? "State" : "Action"}</th><th>Why</th></tr>
           </thead>
           <tbody>
             {plan.steps.map((s) => (
               <tr key={s.address} class={s.address === at ? "chosen" : ""}>
-                <td class="wrap"><code>{s.address}</code></td>
-                <td><span class={`badge ${s.action === "reuse" ? "completed" : "running"}`}>{s.action}</span></td>
+                <td class="wrap"><RunLink run={states?.get(s.address)} address={s.address} /></td>
+                <td>{states?.get(s.address) ? <Badge status={(states.get(s.address) as Run).status} /> : <span class={`badge ${s.action === "reuse" ? "completed" : "running"}`}>{s.action}</span>}</td>
                 <td class="wrap">{s.reason}</td>
               </tr>
             ))}
@@ -66,8 +68,14 @@ export function PlanView({ plan }: { plan: Plan }) {
   );
 }
 
-const boxWidth = 190;
+function RunLink({ run, address }: { run: Run | undefined; address: string }) {
+  return run ? <a href={href(["runs", String(run.job_id)])}><Address of={address} /></a> : <Address of={address} />;
+}
+
+const boxWidth = 210;
 const boxHeight = 46;
+
+const clip = (s: string, n: number): string => (s.length > n ? `${s.slice(0, n - 1)}…` : s);
 
 /** Graph draws nodes in columns: each stands right of what it needs. */
 export function Graph({ nodes, chosen, choose }: { nodes: Node[]; chosen: string | null; choose: (id: string | null) => void }) {
@@ -110,10 +118,10 @@ export function Graph({ nodes, chosen, choose }: { nodes: Node[]; chosen: string
           const p = placed.at.get(n.id);
           if (!p) return null;
           return (
-            <g key={n.id} class={`node ${n.kind}${chosen === n.id ? " chosen" : ""}`} transform={`translate(${p.x} ${p.y})`} tabIndex={0} role="img" aria-label={`${n.id}, ${n.note || n.kind}${n.needs.length ? `, after ${n.needs.join(", ")}` : ""}`} onFocus={() => choose(n.id)} onPointerDown={() => choose(n.id)}>
+            <g key={n.id} class={`node ${n.kind} ${n.note}${chosen === n.id ? " chosen" : ""}`} transform={`translate(${p.x} ${p.y})`} tabindex={0} role="img" aria-label={`${n.id}, ${n.note || n.kind}${n.needs.length ? `, after ${n.needs.join(", ")}` : ""}`} onFocus={() => choose(n.id)} onPointerDown={() => choose(n.id)}>
               <rect width={boxWidth} height={boxHeight} rx={n.kind === "check" ? 20 : 6} />
-              <text x={12} y={19}>{n.id.length > 25 ? `${n.id.slice(0, 24)}…` : n.id}</text>
-              <text x={12} y={36} class="note">{n.note || n.kind}</text>
+              <text x={12} y={19}>{clip(parts(n.id).name, 27)}</text>
+              <text x={12} y={36} class="note">{clip([n.note || n.kind, parts(n.id).of].filter(Boolean).join(" · "), 30)}</text>
               <title>{n.id}</title>
             </g>
           );

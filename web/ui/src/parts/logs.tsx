@@ -1,6 +1,7 @@
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { get, type Logs as LogsAnswer, type Message, runPath, type RunDetail } from "../api";
-import { bytes } from "../format";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { get, type Logs as LogsAnswer, type Message, runPath, type RunDetail, type Series } from "../api";
+import { byRank } from "../curves";
+import { bytes, short, words } from "../format";
 
 const kept = 1 << 20; // characters shown
 // What terminals take for colours and cursors says nothing here.
@@ -13,8 +14,38 @@ export const clean = (text: string): string =>
     .replace(escapes, "")
     .replace(/[^\n]*\r(?=[^\n])/g, "");
 
-/** Logs shows messages and printed output, and follows while the run is alive. */
-export function Logs({ run, alive, news }: { run: RunDetail; alive: boolean; news: number }) {
+interface Happened {
+  time: string;
+  level: string;
+  text: string;
+}
+
+/** story is what is known of a run in the order of time: attempts, epochs, messages. */
+function story(run: RunDetail, series: Series[], messages: Message[]): Happened[] {
+  const out: Happened[] = messages.map((m) => ({ time: m.time, level: m.level, text: m.text }));
+  for (const a of run.attempt_list) {
+    if (a.started) out.push({ time: a.started, level: "step", text: `attempt ${a.number} started` });
+    if (a.ended) out.push({ time: a.ended, level: a.status === "failed" ? "error" : "step", text: `attempt ${a.number} ${a.status}${a.cause || a.error ? `: ${[a.cause, a.error].filter(Boolean).join(", ")}` : ""}` });
+  }
+  const epochs = new Map<number, { time: string; said: Map<string, string[]> }>();
+  for (const s of [...series].sort((a, b) => byRank(a.name, b.name))) {
+    if (s.class || s.name === "images_per_second") continue;
+    for (const p of s.points.slice(-most)) {
+      if (p.superseded) continue;
+      const e = epochs.get(p.epoch) ?? { time: p.time, said: new Map<string, string[]>() };
+      if (p.time > e.time) e.time = p.time;
+      e.said.set(s.split, [...(e.said.get(s.split) ?? []), `${words(s.name)} ${short(p.value)}`].slice(0, 3));
+      epochs.set(p.epoch, e);
+    }
+  }
+  for (const [epoch, e] of epochs) out.push({ time: e.time, level: "epoch", text: `epoch ${epoch}: ${[...e.said].map(([split, list]) => `${split} ${list.join(", ")}`).join(" · ")}` });
+  return out.sort((a, b) => Date.parse(a.time) - Date.parse(b.time)).slice(-most);
+}
+
+const most = 500; // lines of what happened
+
+/** Logs shows what happened and the printed output, and follows while the run is alive. */
+export function Logs({ run, alive, news, series }: { run: RunDetail; alive: boolean; news: number; series: Series[] }) {
   const [attempt, setAttempt] = useState(0);
   const [messages, setMessages] = useState<Message[]>([]);
   const [text, setText] = useState("");
@@ -23,6 +54,8 @@ export function Logs({ run, alive, news }: { run: RunDetail; alive: boolean; new
   const [find, setFind] = useState("");
   const [error, setError] = useState("");
   const box = useRef<HTMLPreElement>(null);
+  const events = useRef<HTMLOListElement>(null);
+  const happened = useMemo(() => story(run, series, messages), [run, series, messages]);
 
   useEffect(() => {
     const end = new AbortController();
@@ -62,20 +95,21 @@ export function Logs({ run, alive, news }: { run: RunDetail; alive: boolean; new
   }, [run.run_id, attempt, alive, alive ? 0 : news]);
 
   useLayoutEffect(() => {
-    if (follow && box.current) box.current.scrollTop = box.current.scrollHeight;
-  }, [text, follow]);
+    if (!follow) return;
+    for (const el of [box.current, events.current]) if (el) el.scrollTop = el.scrollHeight;
+  }, [text, follow, happened]);
 
   const lines = clean(text).split("\n");
   const shown = find === "" ? lines : lines.filter((l) => l.toLowerCase().includes(find.toLowerCase()));
   return (
     <>
-      {messages.length > 0 && (
+      {happened.length > 0 && (
         <section>
-          <h2>Messages</h2>
-          <ol class="messages">
-            {messages.map((m, i) => (
+          <h2>What happened</h2>
+          <ol class="messages" ref={events} tabIndex={0} aria-label="What happened">
+            {happened.map((m, i) => (
               <li key={i} class={m.level}>
-                <time dateTime={m.time}>{new Date(m.time).toLocaleTimeString()}</time> <b>{m.level}</b> <span class="pre">{m.text}</span>
+                <time dateTime={m.time}>{new Date(m.time).toLocaleTimeString()}</time> {m.level !== "epoch" && m.level !== "step" && <b>{m.level}</b>} <span class="pre">{m.text}</span>
               </li>
             ))}
           </ol>
@@ -109,7 +143,7 @@ export function Logs({ run, alive, news }: { run: RunDetail; alive: boolean; new
         </div>
         {error && <p class="warning">{error}</p>}
         <pre
-          class="log"
+          class={`log${text === "" ? " empty" : ""}`}
           ref={box}
           tabIndex={0}
           aria-label="Output of the step"

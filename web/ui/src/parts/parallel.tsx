@@ -23,17 +23,14 @@ export function Parallel({ items }: { items: Item[] }) {
   const height = 240;
   const width = (axes.length - 1) * gap + 160;
   const x = (i: number) => 80 + i * gap;
-  const y = (share: number) => 40 + (1 - share) * (height - 70);
+  const y = (share: number) => 50 + (1 - share) * (height - 80);
   return (
     <Scroll label="Parallel coordinates">
       <svg class="parallel" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label="Parallel coordinates">
         {axes.map((a, i) => (
           <g key={a.name}>
             <line class="axis" x1={x(i)} x2={x(i)} y1={y(0)} y2={y(1)} />
-            <text class="name" x={x(i)} y={16 + 14 * (i % 2)} text-anchor="middle">{clip(words(a.name), 26)}</text>
-            {a.ticks.map((t) => (
-              <text key={t.text} class="tick" x={x(i) + 6} y={y(t.at) + 4}>{clip(t.text, 14)}</text>
-            ))}
+            <text class="name" x={x(i)} y={14 + 14 * (i % 2)} text-anchor="middle">{clip(words(a.name), 26)}</text>
           </g>
         ))}
         {items.map((item, k) => {
@@ -47,7 +44,7 @@ export function Parallel({ items }: { items: Item[] }) {
               class={strong === null ? "" : strong === k ? "strong" : "faint"}
               points={points.join(" ")}
               stroke={`var(${item.color})`}
-              tabIndex={0}
+              tabindex={0}
               role="img"
               aria-label={`${item.label}: ${axes.map((a) => `${words(a.name)} ${text(item.values[a.name])}`).join(", ")}`}
               onPointerEnter={() => setStrong(k)}
@@ -57,6 +54,11 @@ export function Parallel({ items }: { items: Item[] }) {
             />
           );
         })}
+        {axes.flatMap((a, i) =>
+          a.ticks.map((t) => (
+            <text key={`${a.name} ${t.text}`} class="tick" x={x(i) + 6} y={y(t.at) + (t.at > 0.5 ? -5 : 13)}>{clip(t.text, 14)}</text>
+          )),
+        )}
       </svg>
       <p class="muted readout" aria-live="polite">
         {strong === null ? "Point at a line, or walk with Tab." : `${items[strong]?.label}: ${axes.map((a) => `${words(a.name)} ${text(items[strong]?.values[a.name])}`).join(", ")}`}

@@ -1,6 +1,8 @@
 import { useMemo, useState } from "preact/hooks";
 import { type Num, runPath, type Sample, type Validation } from "../api";
 import { num, percent, short, words } from "../format";
+import { useGet } from "../hooks";
+import { PRCurves } from "./curve";
 import { Matrix } from "./matrix";
 import { Scroll } from "./scroll";
 
@@ -39,6 +41,7 @@ export function Results({ run, validations, best }: { run: string; validations: 
           <Matrix classes={v.classes ?? []} matrix={v.confusion_matrix} />
         </section>
       )}
+      <Curves run={run} of={v} />
       {v.per_class_metrics && (
         <section>
           <h2>Per class</h2>
@@ -52,6 +55,19 @@ export function Results({ run, validations, best }: { run: string; validations: 
         </section>
       )}
     </>
+  );
+}
+
+/** Curves asks for a pass's precision-recall curves, unless an event brought them. */
+function Curves({ run, of }: { run: string; of: Validation }) {
+  const got = useGet<{ validations: Validation[] }>(of.pr_curves ? null : runPath(run, `/validation?epoch=${of.epoch}&pr_curves=true`));
+  const curves = of.pr_curves ?? got.data?.validations.find((x) => x.split === of.split && x.global_step === of.global_step)?.pr_curves;
+  if (!curves || Object.keys(curves).length === 0) return null;
+  return (
+    <section>
+      <h2>Precision and recall</h2>
+      <PRCurves key={`${of.split} ${of.global_step}`} curves={curves} />
+    </section>
   );
 }
 

@@ -1,9 +1,9 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { get, Problem, type RunDetail, runPath, type Series } from "../api";
-import { type Axis, lineOf, stepsPerEpoch } from "../curves";
+import { type Axis, byRank, lineOf, stepsPerEpoch } from "../curves";
 import { num, short, value, words } from "../format";
 import { useTitle } from "../hooks";
-import { Badge, Loading } from "../parts/common";
+import { Address, Badge, Loading } from "../parts/common";
 import { Chart, type Line } from "../parts/chart";
 import { same } from "../parts/config";
 import { Parallel } from "../parts/parallel";
@@ -56,9 +56,7 @@ export function Compare({ route }: { route: Route }) {
   }, [key]);
 
   const names = useMemo(() => {
-    const order = ["loss", "accuracy", "learning_rate"];
-    const found = [...new Set(list?.flatMap((c) => c.series.filter((s) => !s.class).map((s) => s.name)))];
-    return found.sort((a, b) => (order.includes(a) ? order.indexOf(a) : 9) - (order.includes(b) ? order.indexOf(b) : 9) || a.localeCompare(b));
+    return [...new Set(list?.flatMap((c) => c.series.filter((s) => !s.class).map((s) => s.name)))].sort(byRank);
   }, [list]);
   const splits = useMemo(() => [...new Set(list?.flatMap((c) => c.series.map((s) => s.split)))].filter(Boolean).sort(), [list]);
   const charts = useMemo(
@@ -70,9 +68,8 @@ export function Compare({ route }: { route: Route }) {
           const s = own.find((x) => x.split === split) ?? own[0];
           if (!s) return;
           lines.push({
-            label: `${c.run.job_id} ${c.run.address}`,
-            color: palette[i % palette.length] as string,
-            dash: dashes[(i + Math.floor(i / palette.length)) % dashes.length],
+            label: String(c.run.job_id),
+            ...lookOf(i),
             ...lineOf(s, axis, stepsPerEpoch(c.series), 0, Date.parse(c.run.started ?? c.run.created)),
           });
         });
@@ -97,10 +94,8 @@ export function Compare({ route }: { route: Route }) {
       <ul class="legend">
         {list.map((c, i) => (
           <li key={c.run.run_id}>
-            <svg width="26" height="8" aria-hidden="true">
-              <line x1="0" y1="4" x2="26" y2="4" stroke={`var(${palette[i % palette.length]})`} stroke-width="3" stroke-dasharray={dashes[(i + Math.floor(i / palette.length)) % dashes.length]?.join(" ") ?? ""} />
-            </svg>
-            <a href={href(["runs", String(c.run.job_id)])}>{c.run.job_id} {c.run.address}</a> <Badge status={c.run.status} state={c.run.state} />
+            <Mark i={i} />
+            <a href={href(["runs", String(c.run.job_id)])}>{c.run.job_id} <Address of={c.run.address} /></a> <Badge status={c.run.status} state={c.run.state} />
             {list.length > 1 && (
               <a class="remove" aria-label={`leave out job ${c.run.job_id}`} title="leave out" href={href(["compare", list.filter((x) => x !== c).map((x) => x.run.job_id).join(",")])}>✕</a>
             )}
@@ -147,6 +142,18 @@ export function Compare({ route }: { route: Route }) {
   );
 }
 
+/** lookOf is how the i-th run is drawn everywhere: colours recur with other dashes. */
+const lookOf = (i: number) => ({ color: palette[i % palette.length] as string, dash: dashes[(i + Math.floor(i / palette.length)) % dashes.length] });
+
+function Mark({ i }: { i: number }) {
+  const look = lookOf(i);
+  return (
+    <svg width="26" height="8" aria-hidden="true">
+      <line x1="0" y1="4" x2="26" y2="4" stroke={`var(${look.color})`} stroke-width="3" stroke-dasharray={look.dash?.join(" ") ?? ""} />
+    </svg>
+  );
+}
+
 /** parameters are what a run was asked for and what came out, by name. */
 function parameters(run: RunDetail): Record<string, unknown> {
   const out: Record<string, unknown> = {};
@@ -171,8 +178,10 @@ function Configs({ list, all }: { list: Compared[]; all: boolean }) {
         <thead>
           <tr>
             <th>Field</th>
-            {list.map((c) => (
-              <th key={c.run.run_id}>{c.run.job_id}</th>
+            {list.map((c, i) => (
+              <th key={c.run.run_id}>
+                <Mark i={i} /> {c.run.job_id}
+              </th>
             ))}
           </tr>
         </thead>

@@ -15,7 +15,7 @@ export function Models({ route }: { route: Route }) {
   const adapter = route.query.get("adapter") ?? "";
   const task = route.query.get("task") ?? "";
   const [find, setFind] = useState("");
-  const [shown, setShown] = useState(200);
+  const [shown, setShown] = useState(50);
   const set = (name: string, v: string) => go(href(["models"], { adapter, task, [name]: v }), true);
   const models = (list.data?.models ?? []).filter(
     (m) =>
@@ -53,9 +53,18 @@ export function Models({ route }: { route: Route }) {
       </form>
       <Failure error={list.error} />
       {!list.data && !list.error && <Loading />}
+      {list.data && adapter === "" && find === "" && (
+        <ul class="cards">
+          {adapters.map((a) => (
+            <AdapterCard key={a} name={a} models={list.data?.models.filter((m) => m.framework === a) ?? []} />
+          ))}
+        </ul>
+      )}
+      {one !== "" && <Schema adapter={one} task={task} />}
       {list.data && (
         <Scroll label="Table">
-          <table class="list">
+          <h2>{models.length} {models.length === 1 ? "model" : "models"}</h2>
+          <table class="list models">
             <thead>
               <tr><th>Model</th><th>Adapter</th><th>Task</th><th class="n">Parameters</th><th class="n">Image size</th><th>Pretrained</th><th>License</th><th>What it is</th></tr>
             </thead>
@@ -64,22 +73,38 @@ export function Models({ route }: { route: Route }) {
                 <tr key={`${m.framework} ${m.model_name}`}>
                   <td><a href={href(["new"], { adapter: m.framework, model: m.model_name })}>{m.model_name}</a></td>
                   <td>{m.framework}</td>
-                  <td>{m.task_types.map(words).join(", ")}</td>
+                  <td class="nowrap">{m.task_types.map(words).join(", ")}</td>
                   <td class="n">{m.parameters ?? "–"}</td>
                   <td class="n">{m.default_image_size ?? "–"}</td>
                   <td>{m.pretrained ? "yes" : "no"}</td>
-                  <td>{m.license ?? "–"}</td>
+                  <td class="nowrap">{m.license ?? "–"}</td>
                   <td class="wrap">{m.description}</td>
                 </tr>
               ))}
             </tbody>
           </table>
           {models.length === 0 && <p class="muted">No model matches.</p>}
-          {models.length > shown && <button type="button" onClick={() => setShown(shown + 500)}>{models.length - shown} more</button>}
+          {models.length > shown && <button type="button" onClick={() => setShown(shown + 200)}>{models.length - shown} more</button>}
         </Scroll>
       )}
-      {one !== "" && <Schema adapter={one} task={task} />}
     </>
+  );
+}
+
+function AdapterCard({ name, models }: { name: string; models: Model[] }) {
+  const tasks = new Map<string, number>();
+  for (const m of models) for (const t of m.task_types) tasks.set(t, (tasks.get(t) ?? 0) + 1);
+  const licenses = [...new Set(models.map((m) => m.license).filter(Boolean))];
+  return (
+    <li>
+      <h2>{name}</h2>
+      <p>{[...tasks].map(([t, n]) => `${n} for ${words(t)}`).join(", ")}</p>
+      {licenses.length > 0 && <p class="muted">{licenses.slice(0, 3).join(", ")}{licenses.length > 3 ? ` and ${licenses.length - 3} more licenses` : ""}</p>}
+      <p class="row">
+        <a href={href(["models"], { adapter: name })}>Settings and models</a>
+        <a href={href(["new"], { adapter: name })}>New pipeline</a>
+      </p>
+    </li>
   );
 }
 

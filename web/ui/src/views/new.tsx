@@ -1,18 +1,17 @@
 import { lazy, Suspense } from "preact/compat";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type ConfigSchema, type Diagnostic, type Evaluation, type Field, type Form, type FormDiagnostic, type Model, type Plan, post, Problem, type Rendering } from "../api";
+import { type ConfigSchema, type Diagnostic, type Evaluation, type Field, type Form, type FormDiagnostic, type FoundDataset, type Model, type Plan, post, Problem, type Rendering } from "../api";
 import { useSession } from "../auth";
 import { active, effective, read, type Written, wrong } from "../form/schema";
 import { value, words } from "../format";
 import { needLogin, useGet, useTitle } from "../hooks";
+import { Choose } from "../parts/choose";
 import { Failure, Loading } from "../parts/common";
 import { PlanView } from "../parts/graph";
 import { go, href, type Route } from "../router";
 import { byGroup } from "./models";
 
 const Editor = lazy(() => import("../form/editor"));
-
-const formats = ["imagefolder"];
 
 interface Basics {
   name: string;
@@ -44,6 +43,7 @@ export function New({ route }: { route: Route }) {
   const session = useSession();
   const list = useGet<{ models: Model[] }>("/api/v1/models/list");
   const doc = useGet<{ paths: Record<string, unknown> }>("/openapi.json");
+  const data = useGet<{ datasets: FoundDataset[]; formats: string[] }>("/api/v1/datasets");
   const can = (path: string) => doc.data?.paths[path] !== undefined;
 
   const adapters = useMemo(() => [...new Set(list.data?.models.map((m) => m.framework))].sort(), [list.data]);
@@ -55,7 +55,14 @@ export function New({ route }: { route: Route }) {
   const fields = schema.data?.schema.fields ?? [];
   const presets = Object.keys(schema.data?.presets ?? {}).sort();
 
-  const [basics, setBasics] = useState<Basics>({ name: "flowers", path: "data/flowers", format: "imagefolder", epochs: "10", batch: "32", seed: "1", image: "", pretrained: false });
+  const models = useMemo(() => own.map((m) => ({ value: m.model_name, note: [m.parameters, m.pretrained ? "pretrained" : "", m.task_types.length === 1 && new Set(own.flatMap((x) => x.task_types)).size > 1 ? words(m.task_types[0] ?? "") : ""].filter(Boolean).join(", ") })), [own]);
+
+  const [basics, setBasics] = useState<Basics>({ name: "flowers", path: "", format: "", epochs: "10", batch: "32", seed: "1", image: "", pretrained: false });
+  const wants = task === "image_classification" || task === "" ? ["imagefolder"] : ["coco", "yolo", "voc"];
+  const fitting = (data.data?.datasets ?? []).filter((d) => wants.includes(d.format));
+  const path = basics.path || fitting[0]?.dataset_path || "data/flowers";
+  const chosen = data.data?.datasets.find((d) => d.dataset_path === path);
+  const format = basics.format || chosen?.format || wants[0] || "imagefolder";
   const [preset, setPreset] = useState("");
   const [written, setWritten] = useState<Written>({});
   const values = useMemo(() => effective(fields, schema.data?.presets[preset], written), [fields, schema.data, preset, written]);
@@ -70,10 +77,10 @@ export function New({ route }: { route: Route }) {
       framework: adapter,
       task_type: task,
       model: { model_name: model?.model_name, image_size: number(basics.image), pretrained: basics.pretrained && model?.pretrained ? true : undefined },
-      dataset: { format: basics.format, dataset_path: basics.path },
+      dataset: { format, dataset_path: path, split: format === "imagefolder" ? chosen?.split : undefined },
       training_config: training,
     };
-  }, [basics, adapter, task, model, preset, written, shown]);
+  }, [basics, adapter, task, model, preset, written, shown, path, format, chosen]);
 
   const [edited, setEdited] = useState<string | null>(null); // the text once it was changed by hand
   const [rendering, setRendering] = useState<Rendering>();
@@ -82,7 +89,7 @@ export function New({ route }: { route: Route }) {
   const [checking, setChecking] = useState(false);
   const asked = JSON.stringify(form);
   useEffect(() => {
-    if (!model || !schema.data) return;
+    if (!model || !schema.data || (!data.data && !data.error)) return;
     const end = new AbortController();
     const timer = window.setTimeout(
       () => {
@@ -106,7 +113,7 @@ export function New({ route }: { route: Route }) {
       end.abort();
       clearTimeout(timer);
     };
-  }, [asked, edited, session.id, model !== undefined, schema.data !== undefined]);
+  }, [asked, edited, session.id, model !== undefined, schema.data !== undefined, data.data !== undefined || data.error !== undefined]);
 
   const text = edited ?? rendering?.hcl ?? "";
   const diagnostics: Diagnostic[] = (edited === null ? rendering?.diagnostics : checked?.diagnostics) ?? [];
@@ -166,11 +173,12 @@ export function New({ route }: { route: Route }) {
               </Line>
               <Line label="Model" error={said("/model/model_name")} help={model?.description}>
                 {(aria) => (
-                  <select {...aria} value={model?.model_name ?? ""} onChange={(e) => choose({ model: e.currentTarget.value })}>
-                    {own.map((m) => (
-                      <option key={m.model_name} value={m.model_name}>{m.model_name}{m.parameters ? ` (${m.parameters})` : ""}</option>
-                    ))}
-                  </select>
+                  <Choose
+                    aria={aria}
+                    value={model?.model_name ?? ""}
+                    options={models}
+                    choose={(name) => choose({ model: name })}
+                  />
                 )}
               </Line>
               {model && model.task_types.length > 1 && (
@@ -190,13 +198,26 @@ export function New({ route }: { route: Route }) {
                   {(aria) => <input {...aria} type="checkbox" checked={basics.pretrained} onChange={(e) => setBasics({ ...basics, pretrained: e.currentTarget.checked })} />}
                 </Line>
               )}
-              {basic("path", "Dataset", "/dataset/dataset_path", { placeholder: "data/flowers" })}
-              {basic("format", "Its format", "/dataset/format", { list: "formats" })}
-              <datalist id="formats">
-                {formats.map((f) => (
-                  <option key={f} value={f} />
-                ))}
-              </datalist>
+              <Line label="Dataset" error={said("/dataset/dataset_path")} help={data.data && fitting.length === 0 ? "No folder under the server's data root looks like a dataset for this task." : "A folder under the server's data root."}>
+                {(aria) => (
+                  <Choose
+                    aria={aria}
+                    value={path}
+                    free
+                    options={(data.data?.datasets ?? []).map((d) => ({ value: d.dataset_path, note: wants.includes(d.format) ? d.format : `${d.format}: not for ${words(task)}` }))}
+                    choose={(p) => setBasics((old) => ({ ...old, path: p, format: "" }))}
+                  />
+                )}
+              </Line>
+              <Line label="Its format" error={said("/dataset/format")}>
+                {(aria) => (
+                  <select {...aria} value={format} onChange={(e) => setBasics({ ...basics, format: e.currentTarget.value })}>
+                    {[...new Set([...(data.data?.formats ?? wants), format])].map((f) => (
+                      <option key={f} value={f}>{f}</option>
+                    ))}
+                  </select>
+                )}
+              </Line>
             </fieldset>
             <fieldset>
               <legend>How long</legend>

@@ -1,10 +1,10 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { post, type RunDetail, type Series, type Validation } from "../api";
-import { type Axis, lineOf, stepsPerEpoch } from "../curves";
-import { duration, num, short, took, words } from "../format";
+import { type Axis, byRank, lineOf, stepsPerEpoch } from "../curves";
+import { duration, num, short, step, took, words } from "../format";
 import { useTick, useTitle } from "../hooks";
 import { useRun } from "../live";
-import { Badge, Bar, eta, Loading, Tabs, Tile } from "../parts/common";
+import { Badge, Bar, done, eta, Loading, Tabs, Tile } from "../parts/common";
 import { Chart, type Line } from "../parts/chart";
 import { Config } from "../parts/config";
 import { Files } from "../parts/files";
@@ -20,7 +20,7 @@ export function RunView({ route }: { route: Route }) {
   const run = w.run;
   const alive = run !== undefined && run.state !== "ended";
   useTick(1000, alive);
-  useTitle(run ? `${run.address} ${run.status}` : "Run");
+  useTitle(run ? `${alive && run.progress ? `${Math.floor(100 * done(run.progress))} %` : run.status} ${run.address}` : "Run");
   const best = useMemo(() => bestOf(w.validations, run), [w.validations, run]);
   if (!run) {
     return w.gone ? (
@@ -35,16 +35,18 @@ export function RunView({ route }: { route: Route }) {
   }
   const v = best === undefined ? undefined : w.validations[best];
   const p = run.progress;
+  const at = step(run.address);
   return (
     <>
       <div class="row spread">
         <h1>
-          {run.address} <Badge status={run.status} state={run.state} />
+          {at.name} <Badge status={run.status} state={run.state} />
+          {at.of && <span class="instance">{at.of}</span>}
         </h1>
         {alive && <Stop run={run} />}
       </div>
       <p class="muted">
-        Job {run.job_id} of <a href={href(["runs"], { pipeline: run.pipeline })}>{run.pipeline}</a>
+        Job {run.job_id} of <a href={href(["runs"], { pipeline: run.pipeline })}>{run.pipeline}</a> · <a href={href(["runs"], { apply: run.apply_id })}>its apply</a>
         {run.model && ` · ${run.model}`}
         {run.adapter && ` · adapter ${run.adapter}`}
         {run.task && ` · ${words(run.task)}`}
@@ -88,7 +90,7 @@ export function RunView({ route }: { route: Route }) {
           { id: "curves", label: "Curves", body: () => <Curves series={w.series} alive={alive} started={run.started} best={v} /> },
           { id: "results", label: "Results", body: () => <Results run={run.run_id} validations={w.validations} best={best} /> },
           { id: "config", label: "Config", body: () => <Config run={run} /> },
-          { id: "logs", label: "Logs", body: () => <Logs run={run} alive={alive} news={w.news} /> },
+          { id: "logs", label: "Logs", body: () => <Logs run={run} alive={alive} news={w.news} series={w.series} /> },
           { id: "files", label: "Files", body: () => <Files run={run} news={w.news} /> },
         ]}
       />
@@ -111,7 +113,6 @@ function bestOf(list: Validation[], run: RunDetail | undefined): number | undefi
 
 const splitColor: Record<string, string> = { train: "--c1", val: "--c2", test: "--c3" };
 const splitDash: Record<string, number[] | undefined> = { train: undefined, val: [8, 4], test: [2, 3] };
-const order = ["loss", "accuracy", "learning_rate"];
 
 function Curves({ series, alive, started, best }: { series: Series[]; alive: boolean; started: string | undefined; best: Validation | undefined }) {
   const [axis, setAxis] = useState<Axis>("epoch");
@@ -120,8 +121,7 @@ function Curves({ series, alive, started, best }: { series: Series[]; alive: boo
   const perEpoch = useMemo(() => stepsPerEpoch(series), [series]);
   const groups = useMemo(() => {
     const names = [...new Set(series.filter((s) => !s.class).map((s) => s.name))];
-    const rank = (n: string) => (order.includes(n) ? order.indexOf(n) : n === "images_per_second" ? 99 : order.length);
-    names.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
+    names.sort(byRank);
     const start = started ? Date.parse(started) : 0;
     return names.map((name) => {
       const own = series.filter((s) => s.name === name && !s.class);

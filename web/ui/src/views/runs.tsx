@@ -2,8 +2,9 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Run, RunList, StatusList } from "../api";
 import { ago, took, when } from "../format";
 import { useGet, useTitle } from "../hooks";
-import { Badge, Bar, best, eta, Failure, Loading } from "../parts/common";
+import { Address, Badge, Bar, best, eta, Failure, Loading } from "../parts/common";
 import { go, href, type Route } from "../router";
+import { ApplyPanel } from "../parts/apply";
 import { Scroll } from "../parts/scroll";
 
 const statuses = ["running", "pending", "completed", "failed", "cancelled", "skipped"];
@@ -100,11 +101,12 @@ export function Runs({ route }: { route: Route }) {
         )}
         {filtered && <a href={href(["runs"])}>Clear</a>}
       </form>
+      {filters.apply && <ApplyPanel id={filters.apply} runs={list.data?.runs ?? []} />}
       <Failure error={list.error} />
       {!list.data && !list.error && <Loading />}
       {list.data && runs.length === 0 && (
         <div class="empty">
-          {filters.apply ? <p>This apply is queued; its runs come here.</p> : filtered ? <p>No run matches.</p> : <p>Nothing has run yet. <code>runner apply</code> starts a pipeline, or <a href={href(["new"])}>make a new one</a>.</p>}
+          {filters.apply ? <p>Its runs come here.</p> : filtered ? <p>No run matches.</p> : <p>Nothing has run yet. <code>runner apply</code> starts a pipeline, or <a href={href(["new"])}>make a new one</a>.</p>}
         </div>
       )}
       {runs.length > 0 && (
@@ -162,7 +164,7 @@ function RunRow({ run: r, state, best: metrics, chosen, toggle }: { run: Run; st
       </td>
       <td class="n">{r.job_id}</td>
       <td class="wrap">
-        <a href={href(["runs", String(r.job_id)])}>{r.address}</a>
+        <a href={href(["runs", String(r.job_id)])}><Address of={r.address} /></a>
       </td>
       <td class="wrap">{r.pipeline}</td>
       <td class="wrap">{r.model ?? "–"}</td>
