@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,12 @@ func newResumeCmd(a *app) *cobra.Command {
 			ctx := c.Context()
 			if len(args) == 1 {
 				store, _, run, err := a.openRun(ctx, dir, args[0], flags.storeFlags)
+				if pipelines.CodeOf(err) == pipelines.CodeNotFound { // it may be another machine's
+					if err := a.takeArchived(ctx, dir, flags); err != nil {
+						return err
+					}
+					store, _, run, err = a.openRun(ctx, dir, args[0], flags.storeFlags)
+				}
 				if err != nil {
 					return err
 				}
@@ -47,7 +54,8 @@ func newResumeCmd(a *app) *cobra.Command {
 Goes on with runs that a crash, a signal, cancel or a failure cut short, from
 their last checkpoint, as the next attempt of the same run; then runs what
 depends on them. RUN is a run's id, its job number, or a step's address;
-without it the whole pipeline goes on. It does not ask.`,
+without it the whole pipeline goes on. It does not ask. With an artifacts block
+it may be the run of a machine that is gone.`,
 		exitDone, exitError, exitFailed, exitCheck, exitLocked, exitCancelled, exitTimeout)
 	flags.pipelineFlags.register(c)
 	flags.storeFlags.register(c)
@@ -55,6 +63,20 @@ without it the whole pipeline goes on. It does not ask.`,
 	a.junit.register(c, "how its steps and checks ended")
 	c.Flags().StringVar(&dir, "dir", ".", "the pipeline's `FOLDER` or file")
 	return c
+}
+
+// takeArchived files in the state what the pipeline's archive has, if it has one.
+func (a *app) takeArchived(ctx context.Context, dir string, flags planFlags) error {
+	p, err := a.loadForUse(ctx, a.path(dir), flags.pipelineFlags)
+	if err != nil || p.Artifacts == nil {
+		return err
+	}
+	s, err := a.open(ctx, p, flags)
+	if err != nil {
+		return err
+	}
+	s.Close()
+	return nil
 }
 
 // resumes reports whether a plan continues some run.
