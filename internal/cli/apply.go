@@ -67,7 +67,9 @@ exactly that plan and never asks.
 With --server the pipeline's files, variables, lock file and git commit go to a
 runner serve, which queues them; paths are those under its --data-root. This
 command follows and ends as a local apply does; a signal stops the apply there,
-and --detach comes back at once.`,
+and --detach comes back at once. --ui shows the runs on a page: that of the
+server, or without one a page of this command's own on 127.0.0.1, for reading, as
+long as it works (runner serve shows it at any time).`,
 		exitDone, exitError, exitFailed, exitCheck, exitStale, exitLocked, exitCancelled, exitTimeout)
 	flags.register(c)
 	how.register(c)
@@ -163,9 +165,18 @@ func (a *app) apply(ctx context.Context, s *session, plan *runner.Plan, how appl
 	shown := a.newApplyView()
 	reports := &reporter{app: a, ctx: context.WithoutCancel(ctx), session: s, plan: plan}
 	commit, branch := gitCommit(ctx, s.pipeline.Dir)
+	watch := observers{&jsonLines{app: a}, reports, &a.junit, shown}
+	if how.ui {
+		page, err := a.servePage(ctx, s)
+		if err != nil {
+			return err
+		}
+		defer page.stop()
+		watch = append(watch, page)
+	}
 	result, err := s.applier.Apply(ctx, plan, runner.ApplyOptions{
 		Parallelism: how.parallelism, LockTimeout: how.lockTimeout, Operation: operation,
-		Observer: observers{&jsonLines{app: a}, reports, &a.junit, shown}, Commit: commit, Branch: branch,
+		Observer: watch, Commit: commit, Branch: branch,
 	})
 	shown.Close()
 	reports.wait.Wait()

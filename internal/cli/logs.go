@@ -17,32 +17,48 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/client"
+	"github.com/trainwright/trainwright/web"
 )
 
 func newLogsCmd(a *app) *cobra.Command {
 	var flags storeFlags
 	var dir string
 	var follow bool
+	var server serverFlags
 	c := describe(&cobra.Command{
 		Use:   "logs RUN",
 		Short: "Show what a run reported and printed",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
+			read := readOutput
+			if server.server != "" {
+				if flags.store != "" {
+					return usagef("--server and --store name the same: where the runs are")
+				}
+				conn, err := a.connect(server)
+				if err != nil {
+					return err
+				}
+				flags.store, read = server.server, outputOn(conn)
+			}
 			store, place, run, err := a.openRun(ctx, dir, args[0], flags)
 			if err != nil {
 				return err
 			}
 			defer store.Close()
 			a.startStream()
-			l := &logReader{app: a, store: store, watch: a.watcher(store, place), run: run}
+			l := &logReader{app: a, store: store, watch: a.watcher(store, place), run: run, read: read}
 			return l.print(ctx, follow)
 		},
 	}, `
 Shows a run's events (epochs, messages, checkpoints) and what its process
 printed, of all attempts. RUN is a run's id, its job number, or a step's
-address. -f goes on until the run ends.`, exitDone, exitError, exitCancelled)
+address. -f goes on until the run ends. With --server they are those of a runner
+serve that trained, what its processes printed included; it needs a write token.`, exitDone, exitError, exitCancelled)
 	flags.register(c)
+	server.register(c, "a run of")
 	c.Flags().StringVar(&dir, "dir", ".", "the pipeline's `FOLDER`")
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the run ends")
 	return c
@@ -58,6 +74,7 @@ type logReader struct {
 	attempt int   // whose output is read
 	offset  int64 // of that output
 	rest    []byte
+	read    func(ctx context.Context, at pipelines.Attempt, offset int64) (text []byte, next int64, err error)
 }
 
 const logPoll = 200 * time.Millisecond
@@ -126,31 +143,49 @@ func (l *logReader) step(ctx context.Context) error {
 			}
 			l.attempt, l.offset = at.Number, 0
 		}
-		if err := l.output(filepath.Join(at.Dir, spool.LogFile)); err != nil {
+		if err := l.output(ctx, at); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// output prints what a process wrote since the last look.
-func (l *logReader) output(path string) error {
-	f, err := os.Open(path)
+// readOutput reads what an attempt's process printed, from an offset on, and
+// says where to go on.
+func readOutput(_ context.Context, at pipelines.Attempt, offset int64) (text []byte, next int64, err error) {
+	f, err := os.Open(filepath.Join(at.Dir, spool.LogFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, offset, nil
 	}
 	if err != nil {
-		return err
+		return nil, offset, err
 	}
 	defer f.Close()
-	if _, err := f.Seek(l.offset, io.SeekStart); err != nil {
-		return err
+	text, err = io.ReadAll(io.NewSectionReader(f, offset, 16<<20))
+	return text, offset + int64(len(text)), err
+}
+
+// outputOn reads the same from a server.
+func outputOn(c *client.Client) func(context.Context, pipelines.Attempt, int64) ([]byte, int64, error) {
+	return func(ctx context.Context, at pipelines.Attempt, offset int64) (text []byte, next int64, err error) {
+		for next = offset; ; {
+			var page web.Logs
+			path := fmt.Sprintf("/api/v1/runs/%s/logs?attempt=%d&offset=%d&limit=1048576&messages=1", at.RunID, at.Number, next)
+			if err := c.Get(ctx, path, &page); err != nil || page.Output.Next == next {
+				return text, next, err
+			}
+			text, next = append(text, page.Output.Text...), page.Output.Next
+		}
 	}
-	text, err := io.ReadAll(io.LimitReader(f, 16<<20))
+}
+
+// output prints what a process wrote since the last look.
+func (l *logReader) output(ctx context.Context, at pipelines.Attempt) error {
+	text, next, err := l.read(ctx, at, l.offset)
 	if err != nil {
 		return err
 	}
-	l.offset += int64(len(text))
+	l.offset = next
 	text = append(l.rest, text...)
 	for {
 		i := bytes.IndexByte(text, '\n')

@@ -35,6 +35,7 @@ type applyFlags struct {
 	lockTimeout time.Duration
 	grace       time.Duration
 	offline     bool
+	ui          bool
 }
 
 func (f *applyFlags) register(c *cobra.Command) {
@@ -43,6 +44,7 @@ func (f *applyFlags) register(c *cobra.Command) {
 	c.Flags().IntVar(&f.parallelism, "parallelism", 4, "run at most `N` steps at once")
 	c.Flags().DurationVar(&f.lockTimeout, "lock-timeout", 0, "wait up to `DURATION` (10s, 5m) for the state lock")
 	c.Flags().BoolVar(&f.offline, "offline", false, "download nothing: pretrained weights come from the cache, or it is an error")
+	c.Flags().BoolVar(&f.ui, "ui", false, "show the page with the runs: print its address, and open it in a browser if there is one")
 	c.Flags().DurationVar(&f.grace, "grace", time.Minute, "give a cancelled step `DURATION` to write its checkpoint")
 }
 

@@ -61,6 +61,11 @@ func (a *app) applyOnServer(ctx context.Context, path string, flags planFlags, h
 	if err := c.Post(ctx, "/api/v1/pipelines/apply", client.Key(), sub, &filed); err != nil {
 		return a.serverError(err)
 	}
+	if how.ui { // its runs are not known yet
+		page := c.Address() + "/#/runs"
+		fmt.Fprintf(a.Stderr, "Page: %s\n", page)
+		a.browse(page)
+	}
 	if detach {
 		return a.show(filed, func(w io.Writer) {
 			fmt.Fprintf(w, "Apply %s is queued on %s.\nFollow it with: runner status --server %s --apply %s --wait\n", filed.ApplyID, c.Address(), c.Address(), filed.ApplyID)
