@@ -33,6 +33,8 @@ func newProm(cfg Config, fs *feeds) *prom {
 		p.requests,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "trainwright_streams", Help: "Open event streams."}, func() float64 { return float64(fs.count()) }),
 		runCollector{cfg},
+		newDurations(cfg),
+		queueCollector{cfg},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
