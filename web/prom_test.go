@@ -32,6 +32,12 @@ func TestStepDurationsAndQueue(t *testing.T) {
 	if err := s.store.UpdateRun(ctx, run); err != nil {
 		t.Fatal(err)
 	}
+	for _, id := range []string{"1", "2"} {
+		if _, err := s.store.CreateRun(ctx, pipelines.Run{ID: "job" + id, Pipeline: "training-sub" + id, ApplyID: "sub" + id, Address: "train.job", Status: pipelines.StatusFailed,
+			Kind: pipelines.KindTrain, Created: now, Started: now, Ended: now.Add(time.Second)}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, _, err := s.store.Submit(ctx, runner.Submission{ID: "waits", Kind: runner.SubmissionApply, Pipeline: "p", Resource: "cpu", State: runner.SubmissionQueued,
 		Status: pipelines.StatusPending, Created: clock, Queued: clock}); err != nil {
 		t.Fatal(err)
@@ -42,6 +48,7 @@ func TestStepDurationsAndQueue(t *testing.T) {
 			`trainwright_step_duration_seconds_count{kind="train",pipeline="p",status="completed"} 1`,
 			`trainwright_step_duration_seconds_sum{kind="train",pipeline="p",status="completed"} 600`,
 			`trainwright_step_duration_seconds_bucket{kind="train",pipeline="p",status="completed",le="900"} 1`,
+			`trainwright_step_duration_seconds_count{kind="train",pipeline="training",status="failed"} 2`,
 			`trainwright_queue_submissions{state="queued"} 1`, `trainwright_queue_submissions{state="running"} 0`,
 			`trainwright_queue_oldest_wait_seconds 120`, `go_goroutines`,
 		} {

@@ -66,6 +66,9 @@ type jobOutput struct {
 	Body     TrainingJob
 }
 
+// trainingPrefix and its submission's id are the name of a training's pipeline.
+const trainingPrefix = "training-"
+
 // createJob files a training that waits for its start.
 func (s *Server) createJob(ctx context.Context, in *jobInput) (*jobOutput, error) {
 	return s.fileJob(ctx, in, runner.SubmissionCreated, http.StatusCreated)
@@ -81,7 +84,7 @@ func (s *Server) fileJob(ctx context.Context, in *jobInput, state runner.Submiss
 		return nil, pipelines.Errorf(pipelines.CodeUnavailable, "this server runs nothing: its store keeps no queue")
 	}
 	id := runner.NewID(s.cfg.Now())
-	form, err := in.Body.form("training-" + id)
+	form, err := in.Body.form(trainingPrefix + id)
 	if err != nil {
 		return nil, err
 	}
