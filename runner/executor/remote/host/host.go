@@ -220,7 +220,7 @@ func (h *Host) run(ctx context.Context, a *attempt) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.exit, a.waiting = &exit, ""
+	a.exit, a.waiting, a.order.Secrets = &exit, "", nil // nobody needs them any more
 }
 
 func (a *attempt) tell(text string) {
