@@ -31,7 +31,7 @@ func (d *Draft) Complete(at Cursor) (out []Completion) {
 	var broken hcl.Diagnostics
 	defer rescue(&broken)
 	defer watching(hcl.Range{})
-	p, _, ok := d.place(at)
+	p, ok := d.place(at)
 	if !ok {
 		return nil
 	}

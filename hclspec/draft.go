@@ -17,14 +17,16 @@ import (
 // where it is declared. What it knows comes from the specs, schemas and
 // decoders that Load uses.
 type Draft struct {
-	m     *module
-	texts map[string][]byte // as they are being written
+	m      *module
+	text   []byte // of the cursor's file, as it is being written
+	tokens hclsyntax.Tokens
 }
 
 // Cursor is a byte of a file.
 type Cursor struct {
-	File string // as ranges carry it: an absolute name
-	Byte int
+	File    string // as ranges carry it: an absolute name
+	Byte    int
+	Writing bool // the word there is not yet written: for Complete
 }
 
 // NewDraft reads the pipeline in the folder dir, which is absolute. What is
@@ -32,21 +34,19 @@ type Cursor struct {
 func NewDraft(ctx context.Context, dir string, opts Options, at Cursor) (d *Draft) {
 	opts.Validate = true
 	m := newModule(dir, opts, Files{})
-	d = &Draft{m: m, texts: map[string][]byte{}}
+	d = &Draft{m: m}
 	var broken hcl.Diagnostics // told by Load
 	defer rescue(&broken)
 	defer watching(hcl.Range{})
 	src, _ := readSources(dir, opts)
 	for _, s := range src.files {
-		d.texts[s.Filename] = s.Text
-		if s.Filename == at.File {
-			s.Text = mend(s.Text, at)
-		}
 		if ctx.Err() != nil {
 			return d
 		}
-		if d.readDraft(s) {
-			m.collect(m.files[s.Filename])
+		file, _ := d.parse(s, at)
+		m.files[s.Filename] = file
+		if body, ok := file.Body.(*hclsyntax.Body); ok && !meter(body, m.budget).HasErrors() {
+			m.collect(file)
 		}
 	}
 	m.setVariables(src.vars)
@@ -66,51 +66,63 @@ func NewDraft(ctx context.Context, dir string, opts Options, at Cursor) (d *Draf
 	return d
 }
 
-// readDraft parses a file and keeps what the parser understood of it. False
-// says that it must not be evaluated.
-func (d *Draft) readDraft(src pipelines.Source) bool {
-	if guard(src.Text, src.Filename).HasErrors() {
-		return false
+// parse reads a file. That of the cursor is made to parse where it can, by
+// leaving out what is being written there; places of all else stay as they are.
+func (d *Draft) parse(src pipelines.Source, at Cursor) (*hcl.File, hcl.Diagnostics) {
+	if src.Filename != at.File || at.Byte < 0 || at.Byte > len(src.Text) {
+		return parse(src)
 	}
-	file, _ := parse(src)
-	d.m.files[src.Filename] = file
-	body, ok := file.Body.(*hclsyntax.Body)
-	return ok && !meter(body, d.m.budget).HasErrors()
+	tokens, diags := lex(src.Text, src.Filename)
+	if diags.HasErrors() {
+		return &hcl.File{Bytes: src.Text, Body: &hclsyntax.Body{}}, diags
+	}
+	d.text, d.tokens = src.Text, tokens
+	cuts := d.cuts(at)
+	if !at.Writing {
+		cuts[0], cuts[1] = cuts[1], cuts[0]
+	}
+	var best *hcl.File
+	for _, text := range cuts {
+		file, problems := hclsyntax.ParseConfig(text, src.Filename, hcl.InitialPos)
+		if file != nil && (best == nil || len(problems) < len(diags)) {
+			best, diags = file, problems
+		}
+		if len(diags) == 0 {
+			break
+		}
+	}
+	return best, diags
 }
 
-// mend makes text parse where it can, by leaving out what is being written at
-// the cursor. Places of all else stay as they are.
-func mend(src []byte, at Cursor) []byte {
-	if guard(src, at.File).HasErrors() || at.Byte < 0 || at.Byte > len(src) {
-		return src
-	}
-	problems := func(text []byte) int {
-		_, diags := hclsyntax.ParseConfig(text, at.File, hcl.InitialPos)
-		return len(diags)
-	}
-	best, least := src, problems(src)
-	if least == 0 {
-		return src
-	}
-	p := where(src, at.Byte)
+// cuts are the cursor's text without its line, as it is, and without the word there.
+func (d *Draft) cuts(at Cursor) [3][]byte {
+	src := d.text
+	p := where(src, d.tokens, at.Byte)
 	word := [2]int{min(p.word[0], at.Byte-len(p.before)), p.word[1]}
 	line := [2]int{bytes.LastIndexByte(src[:at.Byte], '\n') + 1, len(src)}
 	if i := bytes.IndexByte(src[at.Byte:], '\n'); i >= 0 {
 		line[1] = at.Byte + i
 	}
-	for _, cut := range [][2]int{line, word} {
+	blank := func(cut [2]int) []byte {
 		text := bytes.Clone(src)
 		for i := cut[0]; i < cut[1]; i++ {
 			text[i] = ' '
 		}
-		if cut == word && p.kind == inValue && !p.quoted {
-			copy(text[cut[0]:cut[1]], "null"[:min(4, cut[1]-cut[0])])
-		}
-		if n := problems(text); n < least {
-			best, least = text, n
-		}
+		return text
 	}
-	return best
+	rest := blank(word)
+	if p.kind == inValue && !p.quoted {
+		copy(rest[word[0]:word[1]], "null"[:min(4, word[1]-word[0])])
+	}
+	return [3][]byte{blank(line), src, rest}
+}
+
+// place finds where a cursor is.
+func (d *Draft) place(at Cursor) (place, bool) {
+	if d.tokens == nil || at.Byte < 0 || at.Byte > len(d.text) {
+		return place{}, false
+	}
+	return where(d.text, d.tokens, at.Byte), true
 }
 
 // trainSchema is the schema that a train step's config is held against.
@@ -153,15 +165,6 @@ func (d *Draft) modelFit(address string) (adapter, task string, ok bool) {
 		return a.Name, a.Tasks[0], true
 	}
 	return a.Name, decl.task, true
-}
-
-// place finds where a cursor is.
-func (d *Draft) place(at Cursor) (place, []byte, bool) {
-	text, ok := d.texts[at.File]
-	if !ok || at.Byte < 0 || at.Byte > len(text) || guard(text, at.File).HasErrors() {
-		return place{}, nil, false
-	}
-	return where(text, at.Byte), text, true
 }
 
 // names lists the declared names of a root, sorted.

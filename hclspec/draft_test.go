@@ -74,12 +74,17 @@ executor "dagger" "gpu" {}
 // draft is the pipeline with text, in which | is the cursor, in a second file.
 func draft(t *testing.T, text string) (*hclspec.Draft, hclspec.Cursor) {
 	t.Helper()
+	return draftOf(t, text, false)
+}
+
+func draftOf(t *testing.T, text string, writing bool) (*hclspec.Draft, hclspec.Cursor) {
+	t.Helper()
 	dir := t.TempDir()
 	before, after, found := strings.Cut(text, "|")
 	if !found {
 		t.Fatal("no cursor in the text")
 	}
-	at := hclspec.Cursor{File: filepath.Join(dir, "work.hcl"), Byte: len(before)}
+	at := hclspec.Cursor{File: filepath.Join(dir, "work.hcl"), Byte: len(before), Writing: writing}
 	opts := planOptions()
 	opts.Open = map[string][]byte{filepath.Join(dir, "main.hcl"): []byte(written), at.File: []byte(before + after)}
 	return hclspec.NewDraft(t.Context(), dir, opts, at), at
@@ -146,7 +151,7 @@ func TestComplete(t *testing.T) {
 		"behind a comment":   {"train \"x\" { # first\n  mo|\n}", "model monitor", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, at := draft(t, c.text)
+			d, at := draftOf(t, c.text, true)
 			var labels []string
 			items := d.Complete(at)
 			for _, i := range items {

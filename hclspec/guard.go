@@ -23,27 +23,33 @@ const summaryTooComplex = "Source is too complex"
 
 // guard refuses text that the parser might not survive.
 func guard(src []byte, filename string) hcl.Diagnostics {
+	_, diags := lex(src, filename)
+	return diags
+}
+
+// lex is the tokens of a text that guard lets pass.
+func lex(src []byte, filename string) (hclsyntax.Tokens, hcl.Diagnostics) {
 	start := hcl.Range{Filename: filename, Start: hcl.InitialPos, End: hcl.InitialPos}
 	if len(src) > maxSource {
-		return hcl.Diagnostics{failure(start, "File is too large", "A pipeline file may have at most %d bytes. Split it, or move data out of it.", maxSource)}
+		return nil, hcl.Diagnostics{failure(start, "File is too large", "A pipeline file may have at most %d bytes. Split it, or move data out of it.", maxSource)}
 	}
 	if i := bytes.IndexByte(src, 0); i >= 0 {
 		at := hcl.Pos{Line: 1 + bytes.Count(src[:i], []byte{'\n'}), Column: 1, Byte: i}
-		return hcl.Diagnostics{failure(hcl.Range{Filename: filename, Start: at, End: at}, "Invalid character",
+		return nil, hcl.Diagnostics{failure(hcl.Range{Filename: filename, Start: at, End: at}, "Invalid character",
 			"The file holds a NUL byte, so it is not text. Save it as UTF-8.")}
 	}
 	// Lexing keeps every token, so bound them by bytes first: a token has at least one.
 	tokens, _ := hclsyntax.LexConfig(src, filename, hcl.InitialPos) // problems are told by the parser
 	if len(tokens) > maxTokens {
-		return hcl.Diagnostics{failure(tokens[maxTokens].Range, summaryTooComplex, "A file may have at most %d tokens. Split it into several files.", maxTokens)}
+		return nil, hcl.Diagnostics{failure(tokens[maxTokens].Range, summaryTooComplex, "A file may have at most %d tokens. Split it into several files.", maxTokens)}
 	}
 	g := guarded{frames: []frame{{}}}
 	for _, t := range tokens {
 		if d := g.token(t); d != nil {
-			return hcl.Diagnostics{d}
+			return nil, hcl.Diagnostics{d}
 		}
 	}
-	return nil
+	return tokens, nil
 }
 
 // frame is one open bracket, brace, template or heredoc.

@@ -36,12 +36,13 @@ func (d *Draft) Hover(at Cursor) (out *Hover) {
 
 // placeOfWord is the place at the end of the word under a cursor.
 func (d *Draft) placeOfWord(at Cursor) (place, bool) {
-	p, text, ok := d.place(at)
+	p, ok := d.place(at)
 	if !ok {
 		return p, false
 	}
+	text := d.text
 	if p.word[1] > at.Byte {
-		p = where(text, p.word[1])
+		p = where(text, d.tokens, p.word[1])
 	}
 	if p.word[0] >= p.word[1] || at.Byte < p.word[0] || at.Byte > p.word[1] {
 		return p, false

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
@@ -47,9 +46,8 @@ type level struct {
 	block  opened
 }
 
-// where finds the place of a byte of src.
-func where(src []byte, offset int) place {
-	tokens, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos)
+// where finds the place of a byte of src, whose tokens these are.
+func where(src []byte, tokens hclsyntax.Tokens, offset int) place {
 	levels := []*level{{kind: 'b'}}
 	top := func() *level { return levels[len(levels)-1] }
 	pop := func(kinds string) {

@@ -109,7 +109,7 @@ func (l Language) answer(ctx context.Context, q Question) (out Reply) {
 		out.Diagnostics = l.report(diags)
 		return out
 	}
-	at := hclspec.Cursor{File: q.File, Byte: q.Byte}
+	at := hclspec.Cursor{File: q.File, Byte: q.Byte, Writing: q.Operation == complete}
 	d := hclspec.NewDraft(ctx, q.Dir, opts, at)
 	switch q.Operation {
 	case complete:
