@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -33,6 +34,7 @@ type app struct {
 	files    hclspec.Files // sources read so far, for snippets in messages
 	streamed bool          // stdout carries JSON lines; an error is one of them
 	json2    *os.File      // --json-into, open
+	parsed   bool          // the flags are known
 	junit    junitFile     // --junit, of the commands that have it
 
 	source string // the loaded pipeline's name, or its folder's while it has none
@@ -59,6 +61,7 @@ func (a *app) globalFlags(root *cobra.Command) {
 
 // start runs before every command, when flags are known.
 func (a *app) start() error {
+	a.parsed = true
 	if a.chdir != "" {
 		info, err := os.Stat(a.chdir)
 		if err != nil {
@@ -98,6 +101,7 @@ func (a *app) absPath(p string) (string, error) { return filepath.Abs(a.path(p))
 // finish reports err and returns the exit code.
 func (a *app) finish(err error) int {
 	code := exitCode(err)
+	a.json = a.json || !a.parsed && slices.Contains(a.Args, "--json") // a wrong flag before it is told as JSON, too
 	var status exitStatus
 	if err != nil && !errors.As(err, &status) {
 		a.reportError(err, code)

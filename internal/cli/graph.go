@@ -47,7 +47,7 @@ func newGraphCmd(a *app) *cobra.Command {
 Writes the pipeline's steps, checks and outputs with their dependencies, for
 Graphviz (dot) or for Markdown (mermaid).`)
 	flags.register(c)
-	c.Flags().StringVar(&format, "format", "dot", "dot or mermaid")
+	c.Flags().StringVar(&format, "format", "dot", "`dot|mermaid`")
 	return c
 }
 

@@ -60,6 +60,9 @@ it may be the run of a machine that is gone.`,
 	flags.pipelineFlags.register(c)
 	flags.storeFlags.register(c)
 	how.register(c)
+	for _, name := range []string{"auto-approve", "input"} { // taken as by apply, and without effect
+		c.Flags().Lookup(name).Hidden = true
+	}
 	a.junit.register(c, "how its steps and checks ended")
 	c.Flags().StringVar(&dir, "dir", ".", "the pipeline's `FOLDER` or file")
 	return c

@@ -50,16 +50,19 @@ Answers HTTP about the runs in a pipeline's state until it is stopped; then it
 lets open requests end and exits with 0. docs/api.md lists the routes, and
 /openapi.json describes them.
 
-On 127.0.0.1 reading needs no token; stopping a run always needs the write
-token. Both tokens are made at the first start and shown that once; the state
+On 127.0.0.1 reading needs no token; whatever changes something needs one that
+may write. Two tokens are made at the first start and shown that once; the state
 folder keeps their hashes. RUNNER_TOKEN (write) and RUNNER_READ_TOKEN, where one
-is set, replace both; RUNNER_ADMIN_TOKEN may make others (runner tokens). It
-applies the pipelines that it is handed, --workers at once, with paths under
---data-root and nothing else of this machine but what the --allow flags name. An address that other machines reach needs --tls-cert and --tls-key, or
---trusted-proxy; reading needs a token then. Without --store and RUNNER_STORE,
-a postgres:// address in DATABASE_URL is the store. With PORT in the environment and
-no --addr it serves on 0.0.0.0:PORT behind a proxy that ends TLS, as platforms
-do it.`)
+is set, replace both; RUNNER_ADMIN_TOKEN may make others (runner tokens).
+
+It applies the pipelines that it is handed, --workers at once, with paths under
+--data-root and nothing else of this machine but what the --allow flags name.
+
+An address that other machines reach needs --tls-cert and --tls-key, or
+--trusted-proxy; reading needs a token then. Without --store and RUNNER_STORE a
+postgres:// address in DATABASE_URL is the store. With PORT in the environment
+and no --addr it serves on 0.0.0.0:PORT behind a proxy that ends TLS, as
+platforms do it.`)
 	f.storeFlags.register(c)
 	f.policyFlags.register(c)
 	c.Flags().StringVar(&f.addr, "addr", "127.0.0.1:8000", "serve on `HOST:PORT`")
@@ -68,7 +71,7 @@ do it.`)
 	c.Flags().BoolVar(&f.proxy, "trusted-proxy", false, "a proxy in front ends TLS; reading needs a token also on 127.0.0.1")
 	c.Flags().StringSliceVar(&f.hosts, "allowed-host", nil, "also answer to the host `NAME`; reading needs a token then")
 	c.Flags().StringVar(&f.audit, "audit", "", "append a line of JSON to `FILE` for every request that changes something, refused ones too")
-	c.Flags().StringVar(&f.framework, "default-framework", "native", "the adapter asked where a request names none")
+	c.Flags().StringVar(&f.framework, "default-framework", "native", "the adapter `NAME` is asked where a request names none")
 	c.Flags().IntVar(&f.workers, "workers", 2, "work on `N` queued applies at once; 0 = none")
 	c.Flags().DurationVar(&f.lease, "lease", 30*time.Second, "another machine takes up the work of one that was not heard of for `DURATION`")
 	c.Flags().BoolVar(&f.newTokens, "new-tokens", false, "make new tokens; no server that starts from now on takes the old ones")

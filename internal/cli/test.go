@@ -32,7 +32,8 @@ apply it with other variables and say what is expected: actions of steps,
 diagnostics, and conditions on outputs and checks. Nothing is trained: steps end
 at once with the metrics that mock blocks give them, and mocked datasets need no
 files. The state of a test file is its own and is thrown away.
-hclspec/spec.md describes the blocks.`, exitDone, exitError, exitFailed, exitCancelled)
+hclspec/spec.md describes the blocks. It exits with 4 when a run does not end as
+expected.`, exitDone, exitError, exitFailed, exitCancelled)
 	a.junit.register(c, "how the runs ended")
 	c.Flags().StringVar(&filter, "filter", "", "only the test file `NAME`")
 	return c
