@@ -64,6 +64,9 @@ func (b *builder) step(ctx context.Context, specPath, socket, token string) (*sd
 	if s.Requirements != "" {
 		c = b.withPackages(c)
 	}
+	if s.usesRootHome() {
+		c = c.WithMountedTemp(rootHome)
+	}
 	c = c.WithMountedFile(s.Program, host.File(s.Program))
 	for _, f := range s.Folders {
 		c = b.withFolder(c, f)
@@ -83,6 +86,24 @@ func (b *builder) step(ctx context.Context, specPath, socket, token string) (*sd
 		c = c.ExperimentalWithGPU(s.GPUs)
 	}
 	return c.WithUser(s.User).WithExec([]string{s.Program, "relay", specPath}, sdk.ContainerWithExecOpts{Expect: sdk.ReturnTypeAny}), nil
+}
+
+// rootHome is closed to everybody else in most images, and so would be what is
+// mounted below it.
+const rootHome = "/root"
+
+// usesRootHome reports that a step which is not root has files below rootHome,
+// as it has where this program is run by root.
+func (s spec) usesRootHome() bool {
+	user, _, _ := strings.Cut(s.User, ":")
+	paths := []string{s.Program, s.RunDir}
+	for _, f := range s.Folders {
+		paths = append(paths, f.Path)
+	}
+	for _, v := range s.Volumes {
+		paths = append(paths, v.At)
+	}
+	return user != "0" && user != "root" && slices.ContainsFunc(paths, func(p string) bool { return within(p, rootHome) })
 }
 
 // RunID is the name of the run's folder.

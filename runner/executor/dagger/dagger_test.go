@@ -29,6 +29,13 @@ func TestMain(m *testing.M) {
 			os.Exit(dagger.Relay(context.Background(), os.Args[2]))
 		}
 	}
+	if len(os.Args) == 4 && os.Args[1] == "follow" {
+		exe, err := os.Executable()
+		if err != nil {
+			panic(err)
+		}
+		executortest.Follow(&dagger.Executor{Config: dagger.Config{Image: os.Args[2]}, Host: &local.Executor{Poll: 10 * time.Millisecond}, Program: exe}, os.Args[3])
+	}
 	os.Exit(m.Run())
 }
 
@@ -59,7 +66,7 @@ func TestExecutor(t *testing.T) {
 	t.Setenv("RUNNER_TOKEN", "not for steps")
 	executortest.Run(t, executortest.Harness{
 		New:     func(t *testing.T) runner.Executor { return newExecutor(t, dagger.Config{}) },
-		Program: []string{executable(t)},
+		Program: []string{executable(t)}, Follower: []string{executable(t), "follow", dagger.DefaultImage},
 		Slow:    30 * time.Second,
 		Timeout: 8 * time.Second,
 	})

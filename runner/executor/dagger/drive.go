@@ -168,7 +168,15 @@ func (d *driver) run(ctx context.Context) (int, error) {
 	if d.asked.Err() != nil {
 		return 0, context.Canceled
 	}
-	if c, err = c.Sync(ctx); err != nil {
+	c, err = c.Sync(ctx)
+	var killed *sdk.ExecError
+	if errors.As(err, &killed) { // by a signal: to the engine that is no exit code
+		if done := home.Done(); done != nil {
+			return done.Code, nil
+		}
+		return killed.ExitCode, nil // and the relay with it
+	}
+	if err != nil {
 		return 0, err
 	}
 	code, err := c.ExitCode(ctx)

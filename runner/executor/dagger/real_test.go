@@ -20,7 +20,7 @@ func TestRealEngine(t *testing.T) {
 	c := realEngine(t)
 	executortest.Run(t, executortest.Harness{
 		New:     func(t *testing.T) runner.Executor { return newExecutor(t, c) },
-		Program: []string{executable(t)},
+		Program: []string{executable(t)}, Follower: []string{executable(t), "follow", c.Image},
 		Slow:    time.Minute,
 		Timeout: 20 * time.Second,
 	})

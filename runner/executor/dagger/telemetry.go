@@ -92,7 +92,6 @@ type batch struct {
 			Spans []struct {
 				TraceID    string     `json:"traceId"`
 				Name       string     `json:"name"`
-				End        string     `json:"endTimeUnixNano"`
 				Attributes attributes `json:"attributes"`
 			} `json:"spans"`
 		} `json:"scopeSpans"`
@@ -131,11 +130,14 @@ func (x *told) spans(b batch) {
 	for _, r := range b.ResourceSpans {
 		for _, s := range r.ScopeSpans {
 			for _, span := range s.Spans {
-				// The call ends at once, with a result or the promise of one.
-				if span.TraceID == x.trace && span.Name == "Container.withExec" && span.End != "" && span.End != "0" {
-					cached, _ := span.Attributes.find("dagger.io/dag.cached")
-					x.change(func() { x.ran, x.cached = x.ran || !cached.Bool, x.cached || cached.Bool })
+				if span.TraceID != x.trace || span.Name != "Container.withExec" {
+					continue
 				}
+				// The call is told of when it begins, with neither, and when it
+				// has ended: with the cache's result, or the promise of one.
+				cached, _ := span.Attributes.find("dagger.io/dag.cached")
+				pending, _ := span.Attributes.find("dagger.io/dag.pending")
+				x.change(func() { x.ran, x.cached = x.ran || pending.Bool, x.cached || cached.Bool })
 			}
 		}
 	}

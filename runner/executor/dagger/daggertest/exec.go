@@ -38,6 +38,11 @@ type execError struct {
 
 func (e *execError) Error() string { return fmt.Sprintf("process %q exit code: %d", e.args, e.code) }
 
+// expected reports that a command's end is no error. An end by a signal always is.
+func (x *execution) expected(what string) bool {
+	return x.code == 0 || what == "ANY" && (x.code < 128 || x.code > 191)
+}
+
 func (e *Engine) exec(ctx context.Context, c *container, a arguments) (any, error) {
 	args := a.list("args")
 	list := []string{fmt.Sprintf("%q", args)}
@@ -62,19 +67,19 @@ func (e *Engine) exec(ctx context.Context, c *container, a arguments) (any, erro
 		x = &execution{pretended: true}
 	}
 	e.mu.Unlock()
-	e.told.ended(ctx, x != nil) // what is still to be run, the engine calls ended as well
+	e.told.called(ctx, x != nil)
 	if x == nil {
 		var err error
 		if x, err = e.runSandboxed(ctx, out, args); err != nil {
 			return nil, err
 		}
 		e.mu.Lock()
-		if x.code == 0 || a.text("expect") == "ANY" {
+		if x.expected(a.text("expect")) {
 			e.cache[key] = x
 		}
 		e.mu.Unlock()
 	}
-	if x.code != 0 && a.text("expect") != "ANY" {
+	if !x.expected(a.text("expect")) {
 		return nil, &execError{args, x.code, x.output}
 	}
 	out.executed = x

@@ -35,14 +35,16 @@ func traceOf(r *http.Request) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// ended tells of a command that ended, or of a result that the cache had.
-func (t *trace) ended(ctx context.Context, cached bool) {
-	attributes := ""
+// called tells of the call of a command: what the cache has not is still to be run.
+func (t *trace) called(ctx context.Context, cached bool) {
+	attribute := "pending"
 	if cached {
-		attributes = `{"key":"dagger.io/dag.cached","value":{"boolValue":true}}`
+		attribute = "cached"
 	}
 	id, _ := ctx.Value(traceKey{}).(string)
-	t.add("/v1/traces", fmt.Sprintf(`{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":%q,"name":"Container.withExec","endTimeUnixNano":"1","attributes":[%s]}]}]}]}`, id, attributes))
+	for _, attributes := range []string{"", `{"key":"dagger.io/dag.` + attribute + `","value":{"boolValue":true}}`} { // when it begins, and at its end
+		t.add("/v1/traces", fmt.Sprintf(`{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":%q,"name":"Container.withExec","attributes":[%s]}]}]}]}`, id, attributes))
+	}
 }
 
 // output tells what a command writes.
