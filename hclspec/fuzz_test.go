@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/trainwright/trainwright/hclspec"
+	"github.com/trainwright/trainwright/hclspec/hostile"
 	"github.com/trainwright/trainwright/pipelines"
 )
 
@@ -27,7 +28,7 @@ func seeds(f *testing.F) {
 			f.Add(text)
 		}
 	}
-	for name, text := range hostile {
+	for name, text := range hostile.Texts {
 		if len(text) < 2_000 && !strings.Contains(name, "for") && !strings.Contains(name, "loop") { // loops slow fuzzing down
 			f.Add([]byte(text))
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/trainwright/trainwright/hclspec"
+	"github.com/trainwright/trainwright/hclspec/hostile"
 	"github.com/trainwright/trainwright/pipelines"
 )
 
@@ -114,7 +115,7 @@ func TestWatchdogEndsTheProcess(t *testing.T) {
 		stop := hclspec.Watchdog(os.Stderr, hclspec.Limits{CPU: 20 * time.Millisecond})
 		defer stop()
 		for {
-			loadText(t, hostile["for in for"], planOptions())
+			loadText(t, hostile.Texts["for in for"], planOptions())
 		}
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=TestWatchdogEndsTheProcess")

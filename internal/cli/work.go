@@ -56,7 +56,7 @@ func (a *app) work(ctx context.Context, order workOrder) error {
 		return err
 	}
 	place.dir = order.Dir
-	store, err := place.open(ctx)
+	store, err := place.openPatient(ctx, a.log)
 	if err != nil {
 		return err
 	}
