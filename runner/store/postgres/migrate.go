@@ -38,7 +38,11 @@ func migrate(ctx context.Context, db *sql.DB, where string) error {
 	if err != nil {
 		return err
 	}
-	return sqlstore.Migrate(ctx, p, where)
+	if err := sqlstore.Migrate(ctx, p, where); err != nil {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, marks)
+	return err
 }
 
 // words are what PostgreSQL writes another way. Text is compared byte by

@@ -4,8 +4,6 @@ package postgres
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"net/url"
 	"strings"
@@ -95,23 +93,6 @@ func Password(address string) string {
 		return password
 	}
 	return u.Query().Get("password")
-}
-
-// lock makes writes of one subject take turns, and returns the transaction's id.
-func lock(ctx context.Context, tx *sql.Tx, subject string) (id string, err error) {
-	var none any
-	err = tx.QueryRowContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))::text, pg_current_xact_id()::text`, "trainwright:"+subject).Scan(&none, &id)
-	return id, err
-}
-
-// committed tells what became of a transaction.
-func committed(ctx context.Context, db *sql.DB, id string) (bool, error) {
-	var status sql.NullString // NULL: too long ago to be known
-	err := db.QueryRowContext(ctx, `SELECT pg_xact_status($1::text::xid8)`, id).Scan(&status)
-	if err == nil && status.String == "in progress" { // its session has not noticed yet
-		return false, driver.ErrBadConn
-	}
-	return status.String == "committed", err
 }
 
 // SQLSTATE codes, of the manual's appendix A.
