@@ -5,7 +5,7 @@ GO      ?= go
 BIN     := bin/runner
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build ort demo test test-parity test-python test-faults test-faults-long test-serve test-serve-long test-conformance \
+.PHONY: build ort demo test test-parity test-python test-faults test-faults-long test-serve test-serve-long test-api test-conformance \
 	test-s3 test-s3-long test-kubernetes test-ui test-editors ui check fix bench bench-gpu bench-accuracy bench-serve clean
 
 build: ## the runner command
@@ -41,6 +41,14 @@ test-faults-long: build ort ## the long form
 
 test-serve: ## a server under kill -9, a sample
 	$(GO) test -count=1 -timeout 10m ./test/serve
+
+test-api: .venv-api/installed ## Schemathesis makes requests from the server's OpenAPI document
+	RUNNER_TEST_SCHEMATHESIS=$(CURDIR)/.venv-api/bin/schemathesis $(GO) test -count=1 -timeout 10m -run TestSchemathesis ./test/serve
+
+.venv-api/installed: test/serve/requirements.txt
+	python3 -m venv .venv-api
+	.venv-api/bin/python -m pip install --quiet -r $<
+	touch $@
 
 test-serve-long: ## the long form: 50 jobs
 	$(GO) test -count=1 -timeout 2h -v ./test/serve -args -jobs=50

@@ -38,7 +38,7 @@ type TrainerMetric struct {
 const trainJobPath = "/api/v1/trainjobs/{id}/status"
 
 func (s *Server) trainJobRoute() answer {
-	return answer{handler: s.trainJob, body: true, responses: map[string]*huma.Response{
+	return answer{handler: s.trainJob, body: true, params: []*huma.Param{pathParam("id", "a run's id, or its job_id")}, responses: map[string]*huma.Response{
 		"200": s.response("It is filed", reflect.TypeFor[CallbackAnswer]()),
 	}}
 }

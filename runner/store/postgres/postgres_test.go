@@ -28,6 +28,21 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestTables(t *testing.T) {
+	address := pgtest.Start(t).Database(t)
+	s, err := Open(context.Background(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	db, err := sql.Open("pgx", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	storetest.Tables(t, s, db)
+}
+
 func TestQueue(t *testing.T) {
 	server := pgtest.Start(t)
 	storetest.RunQueue(t, func(t *testing.T) func(t *testing.T) storetest.QueueStore {

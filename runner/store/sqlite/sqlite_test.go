@@ -29,6 +29,21 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestTables(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s, err := Open(context.Background(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	db, err := open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	storetest.Tables(t, s, db)
+}
+
 func TestQueue(t *testing.T) {
 	storetest.RunQueue(t, func(t *testing.T) func(t *testing.T) storetest.QueueStore {
 		path := filepath.Join(t.TempDir(), "state.db")
