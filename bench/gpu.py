@@ -73,16 +73,16 @@ def sides(a, model, optimizer):
 
 
 def table(model, rows, failed):
-    """Prints a model's results; whether native has one."""
-    print(f"\n{model:32}{'precision':>10}{'images/s':>10}{'median':>10}{'first step':>12}{'card MB':>9}{'host MB':>9}")
+    """Prints a model's results; whether every side has one."""
+    print(f"\n{model:36}{'precision':>10}{'images/s':>10}{'median':>10}{'first step':>12}{'card MB':>9}{'host MB':>9}")
     for side, results in rows.items():
         if not results:
-            print(f"  {side:30}failed: {failed[side]}")
+            print(f"  {side:34}failed: {failed[side]}")
             continue
         best = max(results, key=lambda r: r["best"])
         median = statistics.median(r["median"] for r in results)
         rows[side] = {"best": best["best"], "median": median, "mb": max(r["card_mb"] for r in results)}
-        print(f"  {side:30}{best['precision']:>10}{best['best']:10.1f}{median:10.1f}{min(r['first_step_s'] for r in results):10.1f} s"
+        print(f"  {side:34}{best['precision']:>10}{best['best']:10.1f}{median:10.1f}{min(r['first_step_s'] for r in results):10.1f} s"
               f"{rows[side]['mb']:9d}{best['peak_mb']:9d}")
     native = rows.pop("native")
     others = {side: r for side, r in rows.items() if r}
@@ -90,7 +90,7 @@ def table(model, rows, failed):
         side = max(others, key=lambda s: others[s]["median"])
         memory = f"{native['mb'] / others[side]['mb']:.2f}x the memory" if others[side]["mb"] else "memory unknown (no nvidia-smi)"
         print(f"  native: {native['median'] / others[side]['median']:.2f}x the images/s by median ({native['best'] / others[side]['best']:.2f}x by best), {memory} of {side}")
-    return bool(native)
+    return bool(native) and len(others) == len(rows)
 
 
 def main():

@@ -30,7 +30,7 @@ elif [ -z "${RUNNER_ORT_LIB:-}" ]; then
   ort=$cache/onnxruntime-gpu/$version
   if [ ! -e "$ort/installed" ]; then
     echo "installing onnxruntime-gpu $version with CUDA and cuDNN into $ort" >&2
-    "$PYTHON" -m pip install --quiet --target "$ort" "onnxruntime-gpu[cuda,cudnn]==$version"
+    "$PYTHON" -m pip install --quiet --no-warn-conflicts --target "$ort" "onnxruntime-gpu[cuda,cudnn]==$version"
     touch "$ort/installed"
   fi
   export RUNNER_ORT_LIB=$ort/onnxruntime/capi/libonnxruntime.so.$version

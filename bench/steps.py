@@ -27,7 +27,8 @@ torch.manual_seed(1)
 start = time.perf_counter()
 layout = torch.channels_last if "channels_last" in a.mode else torch.contiguous_format
 device = torch.device(a.device)
-model = timm.create_model(a.model, num_classes=a.classes).train().to(device, memory_format=layout)
+size = {"img_size": a.size} if a.model.startswith("vit") else {}
+model = timm.create_model(a.model, num_classes=a.classes, **size).train().to(device, memory_format=layout)
 if a.optimizer == "sgd":
     opt = torch.optim.SGD(model.parameters(), 1e-3, momentum=0.9)
 else:

@@ -55,8 +55,11 @@ func fallbackAdvice(err error) error {
 
 // libraryAdvice says what to do when the provider did not find what it loads.
 func libraryAdvice(err error) error {
-	if !strings.Contains(err.Error(), "cannot open shared object file") {
+	switch text := err.Error(); {
+	case !strings.Contains(text, "cannot open shared object file"):
 		return err
+	case strings.Contains(text, "libcuda.so"):
+		return fmt.Errorf("%w; install the NVIDIA driver: nvidia-smi must work", err)
 	}
 	return fmt.Errorf("%w; install the CUDA libraries and cuDNN that it names (pip install 'onnxruntime-gpu[cuda,cudnn]' brings them) and name their folders in LD_LIBRARY_PATH", err)
 }

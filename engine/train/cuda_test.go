@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -66,5 +67,18 @@ func TestAllowedFallbackIsTold(t *testing.T) {
 	defer tr.close()
 	if m := of[Message](l); len(m) != 1 || m[0].Level != "warning" || !strings.Contains(m[0].Text, EnvCUDAFallback) || !strings.Contains(m[0].Text, "none is known") {
 		t.Errorf("told %+v", m)
+	}
+}
+
+func TestAMissingLibraryIsAdvisedOn(t *testing.T) {
+	for text, want := range map[string]string{
+		"libcublasLt.so.13: cannot open shared object file": "LD_LIBRARY_PATH",
+		"libcuda.so.1: cannot open shared object file":      "NVIDIA driver",
+		"CUDA failure 35": "",
+	} {
+		err := libraryAdvice(errors.New(text))
+		if !strings.HasPrefix(err.Error(), text) || !strings.Contains(err.Error(), want) || want == "" && err.Error() != text {
+			t.Errorf("%q: %v, want advice on %q", text, err, want)
+		}
 	}
 }
