@@ -65,7 +65,7 @@ func (b *builder) step(ctx context.Context, specPath, socket, token string) (*sd
 		c = b.withPackages(c)
 	}
 	if s.usesRootHome() {
-		c = c.WithMountedTemp(rootHome)
+		c = c.WithMountedDirectory(rootHome, b.client.Directory())
 	}
 	c = c.WithMountedFile(s.Program, host.File(s.Program))
 	for _, f := range s.Folders {

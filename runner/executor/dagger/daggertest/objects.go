@@ -174,9 +174,6 @@ func (e *Engine) callContainer(ctx context.Context, c *container, name string, a
 	case "withNewFile":
 		words := describe(name, quote(a.text("path")), quote(a.text("contents")))
 		return c.with(words, words), nil // for commands that are pretended only
-	case "withMountedTemp":
-		words := describe(name, quote(a.text("path")))
-		return c.with(words, words), nil // nothing is hidden: the base is this machine's own
 	case "withUser", "withoutEntrypoint":
 		words := describe(name, quote(a.text("name")))
 		return c.with(words, words), nil
