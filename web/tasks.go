@@ -17,7 +17,7 @@ import (
 func (s *Server) tasksRoute() answer {
 	out := jsonBody(func(c *fiber.Ctx) error {
 		if s.cfg.Tasks == nil {
-			return problem(http.StatusForbidden, codeForbidden, "this server runs nothing for other machines")
+			return pipelines.Errorf(pipelines.CodeInvalid, "this server runs nothing for other machines")
 		}
 		method := c.Params("method")
 		var call remote.Call
