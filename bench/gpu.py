@@ -124,7 +124,7 @@ def main():
                     rows[side].append(r)
                     if a.results:
                         with open(a.results, "a") as f:
-                            f.write(json.dumps(r | {"side": side, "round": turn} | about) + "\n")
+                            f.write(json.dumps(r | {"side": side, "round": turn + 1} | about) + "\n")
                 else:
                     failed[side] = why
                 print(f"round {turn + 1} of {a.rounds}: {model}, {side}: {time.monotonic() - began:.0f} s", file=sys.stderr)
