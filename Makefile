@@ -5,7 +5,7 @@ GO      ?= go
 BIN     := bin/runner
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build ort demo test test-parity test-python test-faults test-faults-long test-serve test-serve-long test-api test-conformance \
+.PHONY: build ort demo test test-parity test-python test-python-long test-faults test-faults-long test-serve test-serve-long test-api test-conformance \
 	test-s3 test-s3-long test-kubernetes test-ui test-editors ui check fix bench bench-gpu bench-accuracy bench-serve clean
 
 build: ## the runner command
@@ -24,9 +24,16 @@ test: ort ## every test that belongs to each change; of the longest suites a sam
 test-parity: ort ## every zoo model and optimizer against stored PyTorch references
 	$(GO) test -count=1 ./engine/zoo ./engine/train ./engine/lower
 
+PYTHON_TESTS    := TestBuiltIn|TestAdaptersGuide|TestGPU|TestScripts/frameworks|TestTimm|TestEcho|TestUnread|TestPython
+PYTHON_PACKAGES := ./adapters/python ./internal/cli ./bench ./test/conformance ./test/crash
+
 test-python: ort .venv/installed ## the Python SDK, with torch
 	.venv/bin/python -P -m pytest -q sdk/python
-	RUNNER_TEST_PYTHON=$(CURDIR)/.venv/bin/python $(GO) test -count=1 -timeout 20m -run 'TestBuiltIn|TestAdaptersGuide|TestGPU' ./adapters/python ./internal/cli ./bench
+	RUNNER_TEST_PYTHON=$(CURDIR)/.venv/bin/python $(GO) test -count=1 -timeout 20m -run '$(PYTHON_TESTS)' $(PYTHON_PACKAGES)
+
+test-python-long: ort .venv/installed ## the whole suite for adapters on the Python ones, frameworks on real photographs, timm's counts
+	RUNNER_TEST_LONG=1 RUNNER_TEST_PYTHON=$(CURDIR)/.venv/bin/python $(GO) test -count=1 -timeout 3h -run '$(PYTHON_TESTS)' $(PYTHON_PACKAGES)
+	RUNNER_TEST_PYTHON=$(CURDIR)/.venv/bin/python $(GO) test -count=1 -timeout 3h -run 'Timm|Transformers|Ultralytics|Own' ./test/conformance -args -all
 
 .venv/installed: sdk/python/requirements-test.txt
 	python3 -m venv .venv

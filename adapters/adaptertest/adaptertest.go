@@ -24,8 +24,8 @@ type Harness struct {
 	// are set by the suite; folders it needs it may make under dir.
 	Task func(dir string) (pipelines.Task, error)
 	// Weights returns the trained values in a checkpoint, and nothing that
-	// only tells of the config. Nil = the files weights.* and *.safetensors,
-	// or all files where there are none.
+	// only tells of the config. Nil = the numbers of a torch file, the files
+	// weights.* and *.safetensors, or all files where there are none.
 	Weights func(path string) ([]byte, error)
 	// Change gives the values to which fields are changed; the suite thinks
 	// of one itself for the others.

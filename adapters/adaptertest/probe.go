@@ -51,7 +51,7 @@ func newProbe(ctx context.Context, h Harness, dir string, u *undisturbed) *probe
 		h.Slow = time.Minute
 	}
 	if h.Weights == nil {
-		h.Weights = weightFiles
+		h.Weights = WeightFiles
 	}
 	return &probe{Harness: h, ctx: ctx, dir: dir, shared: u}
 }
@@ -359,12 +359,15 @@ func curve(a attemptEnd) map[string]float64 {
 	return out
 }
 
-// weightFiles hashes the weights.* and *.safetensors under a path, or all
-// files where there are none.
-func weightFiles(path string) ([]byte, error) {
+// WeightFiles hashes the numbers of a torch file, or the weights.* and
+// *.safetensors under a path, or all files where there are none.
+func WeightFiles(path string) ([]byte, error) {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, err
+	}
+	if sum, ok, err := tensors(path); ok || err != nil {
+		return sum, err
 	}
 	var weights, all []string
 	err = filepath.WalkDir(path, func(file string, d fs.DirEntry, err error) error {

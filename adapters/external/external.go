@@ -98,6 +98,23 @@ func Describe(ctx context.Context, dir string, c pipelines.AdapterConfig, host p
 	return true, warnings, durable.WriteFile(path, text, 0o644)
 }
 
+// Try opens an adapter that no pipeline need declare, and runs its Python once
+// to learn what it offers; nothing is written. Its environment must be there.
+func Try(ctx context.Context, c pipelines.AdapterConfig, host python.Host) (a python.Adapter, warnings []string, err error) {
+	a, key, err := open(c, host)
+	if err != nil {
+		return a, nil, fmt.Errorf("adapter %q: %w", c.Name, err)
+	}
+	e := python.Environment{Adapter: c.Name, Requirements: a.Requirements, Host: host}
+	text, warnings, err := e.RunDescribe(ctx, c.Source, key)
+	if err != nil {
+		return a, warnings, err
+	}
+	d, err := python.ParseDescription(text)
+	a.Describe = func() *python.Description { return d }
+	return a, warnings, err
+}
+
 // Environment is the one that a declared adapter runs in.
 func Environment(c pipelines.AdapterConfig, host python.Host) (python.Environment, error) {
 	a, _, err := open(c, host)

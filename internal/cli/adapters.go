@@ -36,7 +36,7 @@ func newAdaptersCmd(a *app) *cobra.Command {
 	}, `
 Lists the adapters that this program knows and those that the pipeline in this
 folder declares, with the tasks, dataset formats and devices that each takes.`)
-	c.AddCommand(newAdaptersNewCmd(a), newAdaptersDescribeCmd(a))
+	c.AddCommand(newAdaptersNewCmd(a), newAdaptersDescribeCmd(a), newAdaptersTestCmd(a))
 	return c
 }
 

@@ -61,6 +61,10 @@ func TestScripts(t *testing.T) {
 				return library != "", nil
 			case "postgres":
 				return pgtest.Missing() == nil, nil
+			case "python": // one with the adapters' packages
+				return os.Getenv("RUNNER_TEST_PYTHON") != "", nil
+			case "data": // real photographs, and the time for them
+				return os.Getenv("RUNNER_TEST_DATA") != "" && os.Getenv("RUNNER_TEST_LONG") != "", nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
@@ -72,6 +76,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("RUNNER_ORT_LIB", library)
+			env.Setenv("PYTHON", os.Getenv("RUNNER_TEST_PYTHON"))
+			env.Setenv("DATA", os.Getenv("RUNNER_TEST_DATA"))
 			runner, err := exec.LookPath("runner")
 			env.Setenv("RUNNER", runner)
 			return err

@@ -170,6 +170,8 @@ class TrainingAdapter(ABC):
             self.best_per_class = per_class if found.name == "best" else self.best_per_class
             if self.logger:
                 self.logger.before_metrics()
+                if step < self.logger.resumed_at:
+                    continue  # an earlier attempt announced it, or one before that from which this goes on
                 self.logger.ensure_validation(epoch, str(self.model_config.task_type), self.training_config.monitor)
                 self.logger.log_checkpoint(checkpoint)
 

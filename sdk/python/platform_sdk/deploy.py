@@ -137,7 +137,8 @@ def split_folder(index_path: str, folder: str | Path, splits: dict[str, str]) ->
             (folder / name / label).mkdir(parents=True, exist_ok=True)
         for number, row in enumerate(rows):
             source = Path(row["p"])
-            link = folder / name / index["classes"][row["l"]] / f"{number:07d}{source.suffix}"
+            # In the planned order, and an error that names the link names the image.
+            link = folder / name / index["classes"][row["l"]] / f"{number:07d}_{source.stem[-50:]}{source.suffix}"
             if not link.exists():
                 link.symlink_to(source)
     return folder

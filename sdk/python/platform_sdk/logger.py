@@ -42,6 +42,7 @@ class TrainingLogger:
         self.before_metrics: Callable[[], None] = lambda: None
         # Whether the step was asked to stop; loops that can checkpoint anywhere ask it after each update.
         self.stopping: Callable[[], bool] = lambda: False
+        self.resumed_at = 0  # the global step from which this attempt goes on
         self._steps: Optional[int] = None
         self._values: dict[int, dict[str, float]] = {}  # validation metrics by epoch
         self._validated: set[int] = set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
@@ -205,13 +206,21 @@ class Step:
             "environment": environment()})
         if self._resumed:
             epoch, path = self._resumed
-            self.spool.emit("resumed", {"checkpoint": path, "epoch": epoch, "global_step": self.logger.step_after(epoch)})
+            self.logger.resumed_at = self.logger.step_after(epoch)
+            self.spool.emit("resumed", {"checkpoint": path, "epoch": epoch, "global_step": self.logger.resumed_at})
         asked = wanted if self.strict else train.get("written") or []
         unread = [n for n in asked if n not in values and not self._was_read(n)]
         if unread:
             raise ConfigNotApplied(
                 f"{', '.join(sorted(unread))}: {'in force' if self.strict else 'written in the configuration'}, and adapter {self.task['adapter']!r} never read it, so it "
                 "would have no effect; remove it, or make the adapter use it")
+        different = [n for n in train.get("written") or [] if n in values and n in wanted and not _same(wanted[n], values[n])]
+        if different:
+            raise ConfigNotApplied("; ".join(
+                f"{n}: {wanted[n]!r} is written in the configuration, and {values[n]!r} is in force" for n in sorted(different))
+                + "; remove it, or run where it can be had")
+        if self._resumed:  # the attempt that wrote it may have died before it could say so
+            self.adapter.announce_checkpoints()
         ignored = sorted(n for n in wanted if n not in values and n not in (train.get("written") or []))
         if ignored:
             self.logger.log_message(f"settings from defaults or the preset that the adapter does not read: {', '.join(ignored)}", level="WARNING")
@@ -226,6 +235,8 @@ class Step:
             out["seed"] = train["seed"]
         if self._was_read("optimizer.learning_rate"):
             out["learning_rate"] = train["learning_rate"]
+        if "device" in self.log.names:
+            out["device"] = self.adapter.training_config.device
         return out | {"num_classes": model.num_classes, "image_size": model.image_size}
 
     def _was_read(self, name: str) -> bool:
@@ -373,6 +384,15 @@ def environment() -> dict[str, str]:
     if torch is not None and hasattr(torch, "get_num_threads"):
         out["threads"] = str(torch.get_num_threads())
     return out
+
+
+def _same(wanted: Any, got: Any) -> bool:
+    """Whether two values are one, numbers as exactly as a float32 tells them."""
+    if isinstance(wanted, (int, float)) and isinstance(got, (int, float)):
+        return math.isclose(wanted, got, rel_tol=1e-6) or (wanted != wanted and got != got)
+    if isinstance(wanted, (list, tuple)) and isinstance(got, (list, tuple)):
+        return len(wanted) == len(got) and all(map(_same, wanted, got))
+    return bool(wanted == got)
 
 
 def _epoch_in(path: Path) -> int:

@@ -1,0 +1,56 @@
+package conformance
+
+import "github.com/trainwright/trainwright/hclspec/schema"
+
+// Fields of these names mean the same in every adapter. With is what else must
+// be set for a change of one to show within a few epochs, change the value
+// that it is changed to.
+var (
+	with = map[string]map[string]any{
+		"optimizer.weight_decay":    {"optimizer.type": "adamw"},
+		"scheduler.T_max":           {"scheduler.T_max": 3},
+		"scheduler.eta_min":         {"scheduler.type": "cosine"},
+		"scheduler.step_size":       {"scheduler.gamma": 0.5, "scheduler.step_size": 2},
+		"scheduler.gamma":           {"scheduler.step_size": 1},
+		"augmentation.random_flip":  {"augmentation.rotation": 3.0},
+		"augmentation.enabled":      {"augmentation.rotation": 3.0, "augmentation.enabled": true},
+		"augmentation.color_jitter": {"augmentation.color_jitter": 0.1},
+		// At this rate nothing is learned, so that patience ends.
+		"early_stopping.patience": {"optimizer.learning_rate": 1e-9},
+	}
+	change = map[string]any{
+		"scheduler.step_size":       1,
+		"scheduler.warmup_epochs":   2,
+		"augmentation.random_crop":  2,
+		"augmentation.rotation":     20.0,
+		"augmentation.color_jitter": 0.5,
+		"gradient_clip_value":       0.01,
+		"optimizer.eps":             0.01,
+		"early_stopping.patience":   1,
+	}
+)
+
+// needed is the part of with that a schema has.
+func needed(fields schema.Schema) map[string]map[string]any {
+	out := map[string]map[string]any{}
+	for name, values := range with {
+		_, ok := fields.Field(name)
+		if fit := fitting(fields, values); ok && len(fit) == len(values) {
+			out[name] = fit
+		}
+	}
+	return out
+}
+
+// fitting are those of values that a schema takes.
+func fitting(fields schema.Schema, values map[string]any) map[string]any {
+	out := map[string]any{}
+	for name, value := range values {
+		if f, ok := fields.Field(name); ok {
+			if v, err := f.Check(value); err == nil {
+				out[name] = v
+			}
+		}
+	}
+	return out
+}
