@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -56,6 +57,8 @@ func newAnalyzeCmd(a *app) *cobra.Command {
 		Args:   cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			a.hideSensitive()
+			debug.SetGCPercent(400) // each question makes garbage that a pause while typing has time for
+			debug.SetMemoryLimit(256 << 20)
 			return lsp.Answer(c.Context(), a.Stdin, a.Stdout, lsp.Language{Hide: a.redactor.hide, Limits: hclspec.DefaultLimits,
 				Options: func(dir string) hclspec.Options {
 					opts := a.options(pipelineFlags{})
