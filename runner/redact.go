@@ -11,7 +11,7 @@ import (
 // process that works for others inherits it.
 func OwnSecret(name string) bool {
 	return strings.HasPrefix(name, "RUNNER_VAR_") || strings.HasSuffix(name, "_SERVICE_TOKEN") || strings.HasPrefix(name, "RUNNER_") && strings.HasSuffix(name, "TOKEN") ||
-		name == "RUNNER_STORE" || name == "DATABASE_URL"
+		strings.HasPrefix(name, "RUNNER_BUCKET_") || name == "RUNNER_STORE" || name == "DATABASE_URL"
 }
 
 // Redactor keeps secrets out of what is told of a step. Executors use it on

@@ -160,7 +160,7 @@ func (a *app) apply(ctx context.Context, s *session, plan *runner.Plan, how appl
 		return err
 	}
 	if how.offline {
-		s.applier.Executor = executorFactory(append(slices.Clone(a.Env), "HF_HUB_OFFLINE=1"), false)
+		s.applier.Executor = executorFactory(executorHost{env: append(slices.Clone(a.Env), "HF_HUB_OFFLINE=1"), bucket: a.podBucket(s.pipeline)})
 	}
 	shown := a.newApplyView()
 	reports := &reporter{app: a, ctx: context.WithoutCancel(ctx), session: s, plan: plan}

@@ -82,7 +82,7 @@ func (a *app) open(ctx context.Context, p *pipelines.Pipeline, f planFlags) (*se
 	}
 	return &session{pipeline: p, store: store, applier: &runner.Applier{
 		Planner: runner.Planner{
-			Store: store, Adapters: a.Adapters, Datasets: a.newData(), Executor: executorFactory(a.Env, false), GPUs: countGPUs(), HostGPUs: hostGPUs(), Claim: claim, Now: a.Now,
+			Store: store, Adapters: a.Adapters, Datasets: a.newData(), Executor: executorFactory(executorHost{env: a.Env, bucket: a.podBucket(p)}), GPUs: countGPUs(), HostGPUs: hostGPUs(), Claim: claim, Now: a.Now,
 			Archive: archive,
 		},
 		Dir: place.dir, Version: Version,

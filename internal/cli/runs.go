@@ -109,7 +109,7 @@ func stepsWithRuns(known []string) string {
 // watcher is an applier for looking at runs and cancelling them; it plans nothing.
 func (a *app) watcher(store runner.Store, place storePlace) *runner.Applier {
 	return &runner.Applier{
-		Planner: runner.Planner{Store: store, Adapters: a.Adapters, Executor: executorFactory(a.Env, false), Now: a.Now},
+		Planner: runner.Planner{Store: store, Adapters: a.Adapters, Executor: executorFactory(executorHost{env: a.Env}), Now: a.Now},
 		Dir:     place.dir, Version: Version,
 	}
 }

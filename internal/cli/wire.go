@@ -76,12 +76,24 @@ func userCache() (string, error) {
 	return filepath.Join(dir, "trainwright"), nil
 }
 
-// executorFactory makes the executor of a block; the zero config is this
-// machine. Local steps inherit the environment env, and so do the clients of
-// those in containers, which pass nothing of it on. publicOnly keeps steps from
-// servers at private addresses: a stranger named them. services are the operator's own.
-func executorFactory(env []string, publicOnly bool, services ...submit.Service) func(pipelines.ExecutorConfig) (runner.Executor, error) {
-	here := &local.Executor{Environ: env}
+// executorHost is what executors get of this program.
+type executorHost struct {
+	// env is what local steps inherit, and the clients of those in containers,
+	// which pass nothing of it on.
+	env []string
+	// publicOnly keeps steps from servers at private addresses: a stranger
+	// named them.
+	publicOnly bool
+	// services are servers that the operator named.
+	services []submit.Service
+	// bucket carries the folders of runs to pods that see no volume of this
+	// machine; nil = none does.
+	bucket *kubernetes.Bucket
+}
+
+// executorFactory makes the executor of a block; the zero config is this machine.
+func executorFactory(x executorHost) func(pipelines.ExecutorConfig) (runner.Executor, error) {
+	here := &local.Executor{Environ: x.env}
 	return func(c pipelines.ExecutorConfig) (runner.Executor, error) {
 		switch c.Type {
 		case "", "local":
@@ -98,15 +110,15 @@ func executorFactory(env []string, publicOnly bool, services ...submit.Service) 
 			if err != nil {
 				return nil, err
 			}
-			return kubernetes.New(cfg)
+			return kubernetes.New(cfg, x.bucket)
 		case "remote":
 			config, err := remote.Parse(c)
 			if err != nil {
 				return nil, err
 			}
-			own := slices.ContainsFunc(services, func(s submit.Service) bool { return s.URL == config.URL })
+			own := slices.ContainsFunc(x.services, func(s submit.Service) bool { return s.URL == config.URL })
 			exe, err := os.Executable()
-			return &remote.Executor{Config: config, Host: here, Program: exe, PublicOnly: publicOnly && !own}, err
+			return &remote.Executor{Config: config, Host: here, Program: exe, PublicOnly: x.publicOnly && !own}, err
 		}
 		return nil, pipelines.Errorf(pipelines.CodeUnavailable, "executor %q is not available in this version; known: local, dagger, kubernetes, remote", c.Type)
 	}

@@ -262,7 +262,7 @@ func (w *working) tryApply(ctx context.Context, s runner.Submission) (res runner
 		cache = filepath.Join(dir, "datasets.gob")
 	}
 	planner := runner.Planner{
-		Store: w.store, Adapters: a.Adapters, Datasets: submittedData(cache), Executor: executorFactory(a.Env, !w.order.Policy.PrivateAddresses, w.order.Policy.Services...), GPUs: countGPUs(), HostGPUs: hostGPUs(), Now: a.Now,
+		Store: w.store, Adapters: a.Adapters, Datasets: submittedData(cache), Executor: executorFactory(executorHost{env: a.Env, publicOnly: !w.order.Policy.PrivateAddresses, services: w.order.Policy.Services}), GPUs: countGPUs(), HostGPUs: hostGPUs(), Now: a.Now,
 		Claim: runner.Claim{Source: order.Source, State: "of the server"},
 	}
 	sess := &session{pipeline: p, store: w.store, applier: &runner.Applier{Planner: planner, Dir: w.place.dir, Version: Version}}

@@ -7,6 +7,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -36,12 +37,16 @@ var lab *cluster.Cluster
 // work is the folder that runner and pods share: the claim "work".
 var work string
 
+// private is a folder that pods do not see.
+var private string
+
 // envWork hands the work folder to a follower's process.
 const envWork = "TEST_KUBERNETES_WORK"
 
 // TestMain makes this test binary the runner, with the fake adapter, the step
 // of executortest, and a runner to be killed, unless it is started as a test.
 func TestMain(m *testing.M) {
+	cluster.Contain()
 	torchrun()
 	executortest.Main()
 	switch {
@@ -106,10 +111,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	work = filepath.Join(dir, "work")
+	work, private = filepath.Join(dir, "work"), filepath.Join(dir, "private")
 	ctx := context.Background()
 	code := 1
-	err = os.MkdirAll(work, 0o755)
+	err = errors.Join(os.MkdirAll(work, 0o755), os.MkdirAll(private, 0o755))
 	if err == nil {
 		lab, err = cluster.Start(ctx, binary, dir)
 	}
@@ -119,7 +124,7 @@ func run(m *testing.M) int {
 	}
 	for i := 1; err == nil && i <= 2; i++ {
 		var n *cluster.Node
-		if n, err = lab.AddNode(ctx, fmt.Sprintf("node-%d", i), cluster.NodeOptions{GPUs: 2, LogSize: 1 << 20, ImageEnv: imageEnv()}); err == nil {
+		if n, err = lab.AddNode(ctx, fmt.Sprintf("node-%d", i), cluster.NodeOptions{GPUs: 2, LogSize: 1 << 20, ImageEnv: imageEnv(), Hide: []string{private}}); err == nil {
 			nodes = append(nodes, n)
 			defer n.Stop()
 		}
@@ -159,7 +164,7 @@ func newExecutor(t *testing.T, change func(*kubernetes.Config)) *kubernetes.Exec
 	if change != nil {
 		change(&c)
 	}
-	x, err := kubernetes.New(c)
+	x, err := kubernetes.New(c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,9 +174,11 @@ func newExecutor(t *testing.T, change func(*kubernetes.Config)) *kubernetes.Exec
 var folders atomic.Int64
 
 // folder is an empty folder that pods see too.
-func folder(t *testing.T) string {
+func folder(t *testing.T) string { return folderIn(t, work) }
+
+func folderIn(t *testing.T, parent string) string {
 	t.Helper()
-	dir := filepath.Join(work, fmt.Sprintf("t%d", folders.Add(1)))
+	dir := filepath.Join(parent, fmt.Sprintf("t%d", folders.Add(1)))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -23,16 +23,23 @@ import (
 	"github.com/trainwright/trainwright/runner/store/sqlite"
 )
 
-// site is a pipeline's folder, on the volume that pods see.
+// site is a pipeline's folder.
 type site struct {
 	t   *testing.T
 	dir string
+	env []string // of the runner, beside this process's
 }
 
+// newSite is a site on the volume that pods see.
 func newSite(t *testing.T, pipeline string) *site {
 	t.Helper()
 	needCluster(t)
-	s := &site{t: t, dir: folder(t)}
+	return newSiteIn(t, folder(t), pipeline)
+}
+
+func newSiteIn(t *testing.T, dir, pipeline string) *site {
+	t.Helper()
+	s := &site{t: t, dir: dir}
 	if err := os.WriteFile(filepath.Join(s.dir, "pipeline.hcl"), []byte(pipeline), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +70,7 @@ func (s *site) runner(args ...string) (*exec.Cmd, *bytes.Buffer) {
 	s.t.Helper()
 	out := &bytes.Buffer{}
 	cmd := exec.Command(config("").Runner, append(args, "--no-color")...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, out, out
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.Env = s.dir, out, out, append(os.Environ(), s.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)

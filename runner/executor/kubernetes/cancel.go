@@ -48,10 +48,14 @@ func (e *Executor) Cancel(ctx context.Context, job runner.Job) error {
 			return err
 		}
 	}
-	if err := stopPods(ctx, c, rec, s, job.Grace); err != nil {
+	grace := job.Grace + slack
+	if rec.Bucket {
+		grace = job.Grace + sendSlack
+	}
+	if err := stopPods(ctx, c, rec, s, grace); err != nil {
 		return err
 	}
-	return awaitOver(ctx, c, rec, job.Grace)
+	return awaitOver(ctx, c, rec, grace)
 }
 
 func stopPods(ctx context.Context, c *cluster, rec record, s state, grace time.Duration) error {
@@ -66,7 +70,7 @@ func stopPods(ctx context.Context, c *cluster, rec record, s state, grace time.D
 		}
 		_, err := call(ctx, func(ctx context.Context) (any, error) {
 			return nil, c.core.Pods(rec.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{
-				GracePeriodSeconds: new(graceSeconds(grace)), Preconditions: &metav1.Preconditions{UID: &p.UID}})
+				GracePeriodSeconds: new(wholeSeconds(grace)), Preconditions: &metav1.Preconditions{UID: &p.UID}})
 		})
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 			return explain(err, "delete pod "+p.Name, c)
@@ -85,7 +89,7 @@ func stopPods(ctx context.Context, c *cluster, rec record, s state, grace time.D
 }
 
 func awaitOver(ctx context.Context, c *cluster, rec record, grace time.Duration) error {
-	for end := time.Now().Add(grace + slack + stopPatience); ; {
+	for end := time.Now().Add(grace + stopPatience); ; {
 		s, err := look(ctx, c, rec)
 		if err == nil && s.over() {
 			return nil
@@ -95,7 +99,7 @@ func awaitOver(ctx context.Context, c *cluster, rec record, grace time.Duration)
 		}
 		if time.Now().After(end) {
 			return pipelines.Errorf(pipelines.CodeTimeout, "%s is still there %s after it was asked to stop; its node may be lost%s",
-				rec.Job, (grace + slack + stopPatience).Round(time.Second), lostNode(s))
+				rec.Job, (grace + stopPatience).Round(time.Second), lostNode(s))
 		}
 		if !sleep(ctx, 200*time.Millisecond) {
 			return ctx.Err()

@@ -17,6 +17,7 @@ import (
 type inbox struct {
 	sink   runner.Sink
 	spool  *spool.Reader
+	home   *home // nil = the spool is on a volume that the pod writes to
 	redact runner.Redactor
 	say    func(string)
 	seq    int64 // of the last event handed on
@@ -28,8 +29,12 @@ func newInbox(job runner.Job, sink runner.Sink, say func(string)) *inbox {
 		spool: spool.NewReader(filepath.Join(job.Task.AttemptDir, spool.EventsFile), job.Task.Attempt, 0)}
 }
 
-// gapPatience is how long a shared folder may take to show what the log has shown.
-const gapPatience = 3 * time.Second
+// How long it may take until a shared folder, or a bucket, shows what the log
+// has shown.
+const (
+	gapPatience       = 3 * time.Second
+	bucketGapPatience = 40 * time.Second
+)
 
 // take takes events of the log.
 func (b *inbox) take(ctx context.Context, events []pipelines.Event) error {
@@ -62,18 +67,41 @@ func (b *inbox) take(ctx context.Context, events []pipelines.Event) error {
 }
 
 func (b *inbox) fillUpTo(ctx context.Context, seq int64) error {
-	for end := time.Now().Add(gapPatience); ; {
+	patience, every := gapPatience, 100*time.Millisecond
+	if b.home != nil {
+		patience, every = bucketGapPatience, 2*time.Second
+	}
+	for end := time.Now().Add(patience); ; {
 		if err := b.fill(ctx); err != nil || b.seq >= seq || time.Now().After(end) {
 			return err
 		}
-		if !sleep(ctx, 100*time.Millisecond) {
+		if !sleep(ctx, every) {
 			return ctx.Err()
 		}
 	}
 }
 
+// finish takes what an attempt that has ended left: all of it is home then.
+func (b *inbox) finish(ctx context.Context) error {
+	if err := b.home.bring(ctx); err != nil {
+		return err
+	}
+	if err := b.read(ctx); err != nil {
+		return err
+	}
+	if b.result != nil && b.result.State == pipelines.StatusCompleted {
+		b.home.remove(ctx)
+	}
+	return nil
+}
+
 // fill hands on all that the spool has now.
 func (b *inbox) fill(ctx context.Context) error {
+	b.home.bringEvents(ctx)
+	return b.read(ctx)
+}
+
+func (b *inbox) read(ctx context.Context) error {
 	for {
 		before := b.spool.Offset()
 		events, err := b.spool.Next()

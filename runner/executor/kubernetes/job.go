@@ -19,6 +19,7 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/executor/kubernetes/pod"
 )
 
 // Labels and annotations of what this executor makes.
@@ -36,6 +37,8 @@ const (
 	masterPort = 29500
 	// slack is what the pod gets beyond the step's grace to tell how it ended.
 	slack = 5 * time.Second
+	// sendSlack is what it gets to send the last checkpoint to a bucket.
+	sendSlack = pod.SendPatience + slack
 )
 
 // jobName is the same for everybody who looks for an attempt.
@@ -61,12 +64,12 @@ func labels(task pipelines.Task) map[string]string {
 
 // makeJob describes the attempt's Job: one pod, or as many as the block has
 // nodes; never a second try, which is the runner's to make.
-func (c Config) makeJob(name string, job runner.Job) (*batchv1.Job, error) {
-	command, err := c.command(job)
+func (c Config) makeJob(name string, job runner.Job, carry *carrier) (*batchv1.Job, error) {
+	command, err := c.command(job, carry)
 	if err != nil {
 		return nil, err
 	}
-	pod, err := c.podSpec(name, job, command)
+	template, err := c.podSpec(name, job, command, carry)
 	if err != nil {
 		return nil, err
 	}
@@ -79,13 +82,13 @@ func (c Config) makeJob(name string, job runner.Job) (*batchv1.Job, error) {
 	for k, v := range c.Annotations {
 		meta.Annotations[k] = v
 	}
-	template := *meta.DeepCopy()
-	template.Name = ""
+	podMeta := *meta.DeepCopy()
+	podMeta.Name = ""
 	if c.Queue != "" {
 		meta.Labels[labelQueue] = c.Queue
 	}
 	spec := batchv1.JobSpec{
-		Template:                corev1.PodTemplateSpec{ObjectMeta: template, Spec: pod},
+		Template:                corev1.PodTemplateSpec{ObjectMeta: podMeta, Spec: template},
 		Completions:             new(int32(c.nodes())),
 		Parallelism:             new(int32(c.nodes())),
 		BackoffLimit:            new(int32(0)),
@@ -104,7 +107,7 @@ func (c Config) makeJob(name string, job runner.Job) (*batchv1.Job, error) {
 
 // command is the container's: `runner pod … -- STEP`, with the programs where
 // the image has them. Kubernetes expands $(NAME) in it, so each $ is doubled.
-func (c Config) command(job runner.Job) ([]string, error) {
+func (c Config) command(job runner.Job, carry *carrier) ([]string, error) {
 	if len(job.Command.Argv) == 0 {
 		return nil, fmt.Errorf("the adapter %q gave no command to start %s with", job.Task.Adapter, job.Task.Address)
 	}
@@ -146,6 +149,9 @@ func (c Config) command(job runner.Job) ([]string, error) {
 	if c.nodes() > 1 {
 		out = append(out, "--rank=$(JOB_COMPLETION_INDEX)")
 	}
+	if carry != nil {
+		out = append(out, carry.args...)
+	}
 	out = append(out, "--", filepath.Join(job.Task.AttemptDir, spool.TaskFile))
 	out = append(out, step...)
 	for i, a := range out {
@@ -179,7 +185,7 @@ func secretNames(c Config, job runner.Job) []string {
 	return names
 }
 
-func (c Config) podSpec(name string, job runner.Job, command []string) (corev1.PodSpec, error) {
+func (c Config) podSpec(name string, job runner.Job, command []string, carry *carrier) (corev1.PodSpec, error) {
 	resources, err := c.resources()
 	if err != nil {
 		return corev1.PodSpec{}, err
@@ -192,9 +198,13 @@ func (c Config) podSpec(name string, job runner.Job, command []string) (corev1.P
 	if err != nil {
 		return corev1.PodSpec{}, err
 	}
+	grace := job.Grace + slack
+	if carry != nil {
+		volumes, mounts, grace = append(volumes, carry.volumes...), append(mounts, carry.mounts...), job.Grace+sendSlack
+	}
 	spec := corev1.PodSpec{
 		RestartPolicy:                 corev1.RestartPolicyNever,
-		TerminationGracePeriodSeconds: new(graceSeconds(job.Grace)),
+		TerminationGracePeriodSeconds: new(wholeSeconds(grace)),
 		ServiceAccountName:            c.ServiceAccount,
 		AutomountServiceAccountToken:  new(c.ServiceAccount != ""),
 		NodeSelector:                  c.NodeSelector,
@@ -231,9 +241,7 @@ func (c Config) podSpec(name string, job runner.Job, command []string) (corev1.P
 	return spec, nil
 }
 
-func graceSeconds(grace time.Duration) int64 {
-	return int64(math.Ceil((max(grace, 0) + slack).Seconds()))
-}
+func wholeSeconds(d time.Duration) int64 { return int64(math.Ceil(max(d, 0).Seconds())) }
 
 func (c Config) resources() (corev1.ResourceRequirements, error) {
 	r := corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}

@@ -8,15 +8,17 @@
 // In the pod, `runner pod` (package pod) runs the step as the local executor
 // does and prints its events to the pod's log, which is followed from here.
 // Runner and pods share the state folder through a volume that both see under
-// the same path: checkpoints outlive pods there, and the spool in it has
-// whatever a log lost. What decides over life and death is the word of the
-// API server alone; while it is away nothing is ended.
+// the same path, or its files travel through a bucket (package work):
+// checkpoints outlive pods there, and the spool has whatever a log lost. What
+// decides over life and death is the word of the API server alone; while it is
+// away nothing is ended.
 package kubernetes
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -29,12 +31,16 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/executor/kubernetes/pod"
+	"github.com/trainwright/trainwright/runner/executor/kubernetes/work"
 )
 
 // Executor runs attempts as Jobs. It may be used from several goroutines. With
 // an empty Config it finds, follows and stops attempts that others started.
 type Executor struct {
 	Config Config
+	Bucket *Bucket // nil = none
+
+	sender work.Sender
 
 	mu       sync.Mutex
 	clusters map[[3]string]*cluster // by kubeconfig, context, namespace
@@ -44,15 +50,15 @@ var _ runner.Executor = (*Executor)(nil)
 
 // New returns an executor for a block. It reads the kubeconfig, so that a
 // missing one is told at plan, and does not talk to the cluster. Without an
-// image it can follow and stop attempts that others started.
-func New(c Config) (*Executor, error) {
-	e := &Executor{Config: c}
+// image it can follow and stop attempts that others started. b may be nil.
+func New(c Config, b *Bucket) (*Executor, error) {
+	e := &Executor{Config: c, Bucket: b}
 	if c.Image == "" { // attempts have records of where they run
 		return e, nil
 	}
-	if !slices.ContainsFunc(c.Volumes, func(v Volume) bool { return !v.ReadOnly }) {
+	if b == nil && !slices.ContainsFunc(c.Volumes, func(v Volume) bool { return !v.ReadOnly }) {
 		return nil, pipelines.Errorf(pipelines.CodeInvalid,
-			"pods need the folder of runs: add volume { claim = \"NAME\", path = \"/mnt/work\" }, a volume that the runner sees under the same path")
+			"pods need the folder of runs: add volume { claim = \"NAME\", path = \"/mnt/work\" }, a volume that the runner sees under the same path, or an artifacts \"s3\" block, through whose bucket it travels")
 	}
 	_, err := e.connect(c)
 	return e, err
@@ -86,6 +92,11 @@ func (e *Executor) Run(ctx context.Context, job runner.Job, sink runner.Sink) (r
 		return runner.Exit{}, err
 	}
 	say := sayer(job)
+	if e.Bucket != nil && !e.Config.covers(dir) {
+		secrets := maps.Clone(e.Bucket.Secrets)
+		maps.Copy(secrets, job.Secrets)
+		job.Secrets = secrets
+	}
 	c, rec, there, err := e.ensureStarted(ctx, job, say)
 	var refused *startError
 	if errors.As(err, &refused) {
@@ -95,8 +106,13 @@ func (e *Executor) Run(ctx context.Context, job runner.Job, sink runner.Sink) (r
 		return runner.Exit{}, err
 	}
 	in := newInbox(job, sink, say)
+	if rec.Bucket {
+		if in.home, err = e.home(ctx, job.Task, say); err != nil {
+			return runner.Exit{}, err
+		}
+	}
 	if !there {
-		if err := in.fill(ctx); err != nil {
+		if err := in.finish(ctx); err != nil {
 			return runner.Exit{}, err
 		}
 		return end(job, rec, state{known: true, jobGone: true}, savedExit(dir), in.result), nil
@@ -265,7 +281,7 @@ func (r *run) finish(ctx context.Context, s state) (runner.Exit, error) {
 			return runner.Exit{}, err
 		}
 	}
-	if err := r.in.fill(ctx); err != nil {
+	if err := r.in.finish(ctx); err != nil {
 		return runner.Exit{}, err
 	}
 	if r.pending.fatal != nil && !stopAsked(r.job.Task.AttemptDir) {

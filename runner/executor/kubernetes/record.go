@@ -28,6 +28,8 @@ type record struct {
 	Job        string    `json:"job"`
 	UID        types.UID `json:"uid,omitempty"`
 	Created    time.Time `json:"created"`
+	// Bucket: the attempt's files travel through a bucket.
+	Bucket bool `json:"bucket,omitempty"`
 }
 
 func readRecord(dir string) (record, bool, error) {

@@ -70,6 +70,11 @@ func (e *Executor) ensureStarted(ctx context.Context, job runner.Job, say func(s
 	case rec.UID != "" || left(dir):
 		return c, rec, false, nil
 	}
+	if e.Bucket != nil && !e.Config.covers(dir) { // another machine's Job may have come and gone
+		if rec.Bucket, err = e.leftInBucket(ctx, job, say); err != nil || rec.Bucket {
+			return c, rec, false, err
+		}
+	}
 	return c, rec, true, e.start(ctx, c, &rec, job, say)
 }
 
@@ -77,12 +82,25 @@ func (e *Executor) start(ctx context.Context, c *cluster, rec *record, job runne
 	if e.Config.Image == "" {
 		return &startError{fmt.Errorf("%s is not started: its executor block is not known here, or names no image", job.Task.Address)}
 	}
+	var carry *carrier
 	if !e.Config.covers(job.Task.AttemptDir) {
-		return &startError{fmt.Errorf("pods cannot write to %s: the executor block has no volume that is mounted there. Add volume { claim = \"NAME\", path = … } with a path above it, the same for the runner and its pods, and keep the pipeline's folder there", job.Task.AttemptDir)}
+		if e.Bucket == nil {
+			return &startError{fmt.Errorf("pods cannot write to %s: the executor block has no volume that is mounted there. Add volume { claim = \"NAME\", path = … } with a path above it, the same for the runner and its pods, and keep the pipeline's folder there; or add an artifacts \"s3\" block, through whose bucket the folder then travels", job.Task.AttemptDir)}
+		}
+		var err error
+		if carry, err = e.carrier(job); err != nil {
+			return &startError{err}
+		}
+		rec.Bucket = true
 	}
-	spec, err := e.Config.makeJob(rec.Job, job)
+	spec, err := e.Config.makeJob(rec.Job, job, carry)
 	if err != nil {
 		return &startError{err}
+	}
+	if carry != nil {
+		if err := e.send(ctx, job, carry, say); err != nil {
+			return err
+		}
 	}
 	rec.Created = time.Now().UTC()
 	if err := writeRecord(job.Task.AttemptDir, *rec); err != nil {

@@ -30,13 +30,16 @@ type NodeOptions struct {
 	Taints []corev1.Taint
 	// ImageEnv is the environment that images bring.
 	ImageEnv []string
+	// Hide lists folders of this machine that containers with volumes of their
+	// own do not see.
+	Hide []string
 	// LogSize is after how many bytes a container's log is rotated; only the
 	// newest file can be asked for, as with a kubelet. 0 = 10 MiB.
 	LogSize int64
 }
 
 // Node is a machine of the cluster. Its containers are processes of this one:
-// they see its whole file system, so a volume must be mounted where it is.
+// they see its file system, with volumes mounted into it where that is allowed.
 type Node struct {
 	Name string
 

@@ -143,12 +143,13 @@ func (r *podRun) start() (*command, bool) {
 			r.event("Failed", fmt.Sprintf("Failed to pull image %q: %s", c.Image, err))
 		}
 		var argv, env []string
+		var mounts []bind
 		if err == nil {
 			reason = "CreateContainerConfigError"
-			argv, env, err = r.resolve(c)
+			argv, env, mounts, err = r.resolve(c)
 		}
 		if err == nil {
-			cmd, err := r.exec(c, argv, env)
+			cmd, err := r.exec(c, argv, env, mounts)
 			if err == nil {
 				return cmd, true
 			}
@@ -169,7 +170,7 @@ func (r *podRun) start() (*command, bool) {
 	}
 }
 
-func (r *podRun) exec(c *corev1.Container, argv, env []string) (*command, error) {
+func (r *podRun) exec(c *corev1.Container, argv, env []string, mounts []bind) (*command, error) {
 	log, err := newLogFile(r.n.logDir(r.pod.UID), r.n.opts.LogSize)
 	if err != nil {
 		return nil, err
@@ -187,8 +188,13 @@ func (r *podRun) exec(c *corev1.Container, argv, env []string) (*command, error)
 		argv[i] = strings.ReplaceAll(a, c.TerminationMessagePath, out.termination)
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = env, write, write, "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if len(mounts) > 0 {
+		if cmd, err = (rootFS{Root: r.dir("root"), Hide: r.n.opts.Hide, Mounts: mounts, Argv: argv}).command(); err != nil {
+			return nil, err
+		}
+	}
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = env, write, write, "/"
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -200,7 +206,7 @@ func (r *podRun) exec(c *corev1.Container, argv, env []string) (*command, error)
 }
 
 // resolve reads what the container's environment refers to and looks at its mounts.
-func (r *podRun) resolve(c *corev1.Container) (argv, env []string, err error) {
+func (r *podRun) resolve(c *corev1.Container) (argv, env []string, mounts []bind, err error) {
 	ctx, cancel := context.WithTimeout(r.n.ctx, 10*time.Second)
 	defer cancel()
 	values := map[string]string{}
@@ -212,11 +218,11 @@ func (r *podRun) resolve(c *corev1.Container) (argv, env []string, err error) {
 		case from.SecretKeyRef != nil:
 			s, err := r.n.c.Client.CoreV1().Secrets(r.pod.Namespace).Get(ctx, from.SecretKeyRef.Name, metav1.GetOptions{})
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
 			b, ok := s.Data[from.SecretKeyRef.Key]
 			if !ok {
-				return nil, nil, fmt.Errorf("couldn't find key %s in Secret %s/%s", from.SecretKeyRef.Key, r.pod.Namespace, s.Name)
+				return nil, nil, nil, fmt.Errorf("couldn't find key %s in Secret %s/%s", from.SecretKeyRef.Key, r.pod.Namespace, s.Name)
 			}
 			v = string(b)
 		case from.FieldRef != nil:
@@ -228,7 +234,8 @@ func (r *podRun) resolve(c *corev1.Container) (argv, env []string, err error) {
 	for _, a := range append(append([]string{}, c.Command...), c.Args...) {
 		argv = append(argv, expand(a, values))
 	}
-	return argv, env, r.checkMounts(ctx, c)
+	mounts, err = r.mounts(ctx, c)
+	return argv, env, mounts, err
 }
 
 func (r *podRun) field(path string) string {
@@ -241,38 +248,52 @@ func (r *podRun) field(path string) string {
 	return map[string]string{"metadata.name": r.pod.Name, "metadata.namespace": r.pod.Namespace, "spec.nodeName": r.n.Name}[path]
 }
 
-// checkMounts follows every mount to a folder of this machine, which must be
-// the one at the mount's path: processes see no other.
-func (r *podRun) checkMounts(ctx context.Context, c *corev1.Container) error {
+// mounts follows every mount to a folder of this machine. What is there at the
+// same path already needs none.
+func (r *podRun) mounts(ctx context.Context, c *corev1.Container) ([]bind, error) {
+	var out []bind
 	for _, m := range c.VolumeMounts {
 		for _, v := range r.pod.Spec.Volumes {
-			if v.Name != m.Name {
+			if v.Name != m.Name || m.MountPath == "/dev/shm" { // processes use this machine's own
 				continue
 			}
-			folder := m.MountPath
+			var folder string
 			switch {
-			case v.EmptyDir != nil: // the processes use this machine's own
+			case v.EmptyDir != nil:
+				folder = r.dir("volumes", v.Name)
+				if err := os.MkdirAll(folder, 0o777); err != nil {
+					return nil, err
+				}
 			case v.HostPath != nil:
 				folder = v.HostPath.Path
 			case v.PersistentVolumeClaim != nil:
 				claim, err := r.n.c.Client.CoreV1().PersistentVolumeClaims(r.pod.Namespace).Get(ctx, v.PersistentVolumeClaim.ClaimName, metav1.GetOptions{})
 				if err != nil {
-					return err
+					return nil, err
 				}
 				pv, err := r.n.c.Client.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, metav1.GetOptions{})
 				if err != nil {
-					return err
+					return nil, err
 				}
 				folder = pv.Spec.HostPath.Path
 			default:
-				return fmt.Errorf("volume %s is of no kind that this node has", v.Name)
+				return nil, fmt.Errorf("volume %s is of no kind that this node has", v.Name)
 			}
-			if folder = filepath.Join(folder, m.SubPath); folder != filepath.Clean(m.MountPath) {
-				return fmt.Errorf("volume %s is %s and cannot be mounted at %s here", v.Name, folder, m.MountPath)
+			if folder = filepath.Join(folder, m.SubPath); folder == filepath.Clean(m.MountPath) {
+				continue
 			}
+			if err := Mounts(); err != nil {
+				return nil, fmt.Errorf("volume %s is %s and cannot be mounted at %s: %w", v.Name, folder, m.MountPath, err)
+			}
+			out = append(out, bind{From: folder, To: m.MountPath, ReadOnly: m.ReadOnly})
 		}
 	}
-	return nil
+	return out, nil
+}
+
+// dir is a folder of the pod's own on its node.
+func (r *podRun) dir(parts ...string) string {
+	return filepath.Join(append([]string{r.n.dir, "pods", string(r.pod.UID)}, parts...)...)
 }
 
 // expand replaces $(NAME) as Kubernetes does; $$ is a dollar.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -26,6 +27,7 @@ import (
 	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/executor/kubernetes/work"
 )
 
 // ExitFile, in the attempt folder, says how the attempt ended: a runner.Exit.
@@ -46,6 +48,10 @@ type Options struct {
 	// Rank of this pod among those of the attempt. Only rank 0 writes events.
 	Rank int
 
+	// Place in a bucket that the attempt's files come from and go to; nil =
+	// they are on a volume.
+	Place *work.Place
+
 	Stdout         io.Writer
 	TerminationLog string // takes how it ended; "" = none
 }
@@ -53,15 +59,21 @@ type Options struct {
 // Run runs the attempt with x and returns the exit code for the container.
 func Run(ctx context.Context, x runner.Executor, o Options) int {
 	out := &printer{w: o.Stdout}
-	exit := attempt(ctx, x, o, out)
+	exit := carried(ctx, x, o, out)
 	out.exit(exit)
-	if o.Rank == 0 {
-		saveExit(o.Task, exit)
-	}
 	if o.TerminationLog != "" {
 		_ = os.WriteFile(o.TerminationLog, lastWords(exit), 0o644) // the log has it too
 	}
 	return exitCode(exit)
+}
+
+// run runs the attempt and leaves word of its end in its folder.
+func run(ctx context.Context, x runner.Executor, o Options, out *printer) runner.Exit {
+	exit := attempt(ctx, x, o, out)
+	if o.Rank == 0 {
+		saveExit(o.Task, exit)
+	}
+	return exit
 }
 
 func attempt(ctx context.Context, x runner.Executor, o Options, out *printer) runner.Exit {
@@ -82,6 +94,7 @@ func attempt(ctx context.Context, x runner.Executor, o Options, out *printer) ru
 		job.Secrets[name] = pipelines.NewSecret(os.Getenv(name))
 	}
 	out.redact = runner.NewRedactor(job.Secrets)
+	maps.DeleteFunc(job.Secrets, func(name string, _ pipelines.Secret) bool { return runner.OwnSecret(name) })
 
 	ended := make(chan struct{})
 	stopped := stopOnSignal(ctx, x, job, ended)

@@ -22,6 +22,9 @@ type printer struct {
 	mu     sync.Mutex
 	w      io.Writer
 	redact runner.Redactor
+
+	holdResult bool              // the result waits for release, and what follows it
+	held       []pipelines.Event // what waits
 }
 
 func (p *printer) line(mark string, v any) error {
@@ -40,12 +43,23 @@ func (p *printer) line(mark string, v any) error {
 }
 
 func (p *printer) events(events []pipelines.Event) error {
-	for _, e := range events {
+	for i, e := range events {
+		if p.holdResult && (e.Result != nil || len(p.held) > 0) {
+			p.held = append(p.held, events[i:]...)
+			return nil
+		}
 		if err := p.line(eventMark, e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// release prints what was held back.
+func (p *printer) release() error {
+	events := p.held
+	p.holdResult, p.held = false, nil
+	return p.events(events)
 }
 
 func (p *printer) exit(x runner.Exit) { _ = p.line(exitMark, x) }

@@ -1,0 +1,288 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/trainwright/trainwright/adapters/adaptertest/fake"
+	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner/blob/s3"
+	"github.com/trainwright/trainwright/test/kubernetes/cluster"
+)
+
+// gatewayProgram is the S3 gateway of test/s3, built once.
+var gatewayProgram = sync.OnceValues(func() (string, error) {
+	out := filepath.Join(filepath.Dir(private), "gateway")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", out, "./gateway")
+	build.Dir = filepath.Join("..", "s3")
+	if text, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("the S3 gateway does not build: %w\n%s", err, text)
+	}
+	return out, nil
+})
+
+// gateway is a real S3 gateway with a bucket named models.
+type gateway struct {
+	t       *testing.T
+	address string
+	folder  string
+	cmd     *exec.Cmd
+}
+
+func startGateway(t *testing.T) *gateway {
+	t.Helper()
+	needCluster(t)
+	if err := cluster.Mounts(); err != nil {
+		t.Skip(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gateway{t: t, address: l.Addr().String(), folder: t.TempDir()}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g.start()
+	t.Cleanup(g.stop)
+	return g
+}
+
+func (g *gateway) start() {
+	g.t.Helper()
+	program, err := gatewayProgram()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.cmd = exec.Command(program, g.address, g.folder)
+	g.cmd.Stdout, g.cmd.Stderr = os.Stderr, os.Stderr
+	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := g.cmd.Start(); err != nil {
+		g.t.Fatal(err)
+	}
+	for range 400 {
+		if c, err := net.Dial("tcp", g.address); err == nil {
+			_ = c.Close()
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	g.t.Fatal("the gateway does not listen")
+}
+
+// stop kills the gateway: an outage.
+func (g *gateway) stop() {
+	if g.cmd != nil {
+		_ = g.cmd.Process.Kill()
+		_ = g.cmd.Wait()
+		g.cmd = nil
+	}
+}
+
+func (g *gateway) list(prefix string) (keys []string) {
+	g.t.Helper()
+	b, err := s3.Open(g.t.Context(), s3.Config{Bucket: "models", Endpoint: "http://" + g.address, Region: "us-east-1",
+		AccessKeyID: "access", SecretAccessKey: "secret", Getenv: func(string) string { return "" }})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	list, err := b.List(g.t.Context(), prefix)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, o := range list {
+		keys = append(keys, o.Key)
+	}
+	return keys
+}
+
+// bucketBlocks are an executor without a volume, and the bucket in its stead.
+func (g *gateway) blocks(keys, more string) string {
+	return fmt.Sprintf(`
+executor "kubernetes" "lab" {
+  kubeconfig = %q
+  image      = "registry.invalid/runner:test"
+  runner     = %q
+%s
+}
+
+artifacts "s3" {
+  bucket   = "models"
+  prefix   = "team"
+  endpoint = "http://%s"
+%s
+}
+`, lab.Kubeconfig, config("").Runner, more, g.address, keys)
+}
+
+// TestBucketInsteadOfVolume trains in pods that see nothing of the runner's
+// folder. A pod is killed once a checkpoint has reached the bucket, and the
+// bucket is away for a while: training waits for neither, the next pod goes on
+// from the checkpoint in the bucket, and all that counts comes home.
+func TestBucketInsteadOfVolume(t *testing.T) {
+	g := startGateway(t)
+	small := strings.Replace(matrix, `[0.1, 0.03, 0.01, 0.003]`, "[0.1]", 1)
+	calm := newSite(t, fmt.Sprintf(small, "local", fake.EnvDelay, "0s")+`executor "local" "lab" {}`)
+	calm.images(12, 3)
+	calm.apply()
+	want := calm.rows()
+
+	s := newSiteIn(t, folderIn(t, private), fmt.Sprintf(small, "kubernetes", fake.EnvDelay, "600ms")+
+		g.blocks(`  access_key_id     = secret("BUCKET_ID")
+  secret_access_key = secret("BUCKET_KEY")`, ""))
+	s.env = []string{"BUCKET_ID=access", "BUCKET_KEY=secret"}
+	s.images(12, 3)
+	cmd, out := s.runner("apply", "--auto-approve")
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	until := func(what string, f func() bool) {
+		t.Helper()
+		for end := time.Now().Add(2 * time.Minute); !f(); time.Sleep(50 * time.Millisecond) {
+			select {
+			case err := <-ended:
+				t.Fatalf("apply ended (%v) before %s\n%s", err, what, out)
+			default:
+			}
+			if time.Now().After(end) {
+				t.Fatalf("never %s\n%s", what, out)
+			}
+		}
+	}
+	sent := func() (n int) { // attempts that have sent a checkpoint
+		for _, key := range g.list("team/runs/") {
+			if strings.HasSuffix(key, "/pods/1/out.json") {
+				n++
+			}
+		}
+		return n
+	}
+	until("a checkpoint in the bucket of both runs", func() bool { return sent() == 2 })
+	killed := false
+	for _, n := range nodes {
+		for _, pod := range n.Running() {
+			namespace, name, _ := strings.Cut(pod, "/")
+			killed = killed || n.Kill(namespace, name, false)
+		}
+	}
+	if !killed {
+		t.Fatal("nothing to kill")
+	}
+	g.stop()
+	time.Sleep(3 * time.Second)
+	g.start()
+	if err := <-ended; err != nil {
+		t.Fatalf("apply: %v\n%s", err, out)
+	}
+
+	runs, attempts := s.runs()
+	again := 0
+	for address, r := range runs {
+		again += len(attempts[r.ID]) - 1
+		if r.Status != pipelines.StatusCompleted || r.Result == nil || r.Result.Best == nil {
+			t.Errorf("%s: %s (%s)", address, r.Status, r.Error)
+			continue
+		}
+		if _, err := os.Stat(r.Result.Best.Path); err != nil {
+			t.Errorf("%s: the best checkpoint is not home: %v", address, err)
+		}
+		first, err := os.ReadFile(filepath.Join(r.Dir, "attempts", fmt.Sprint(len(attempts[r.ID])), "events.ndjson"))
+		if err != nil || len(attempts[r.ID]) > 1 && !strings.Contains(string(first), `"resumed"`) {
+			t.Errorf("%s: the last attempt began anew (%v)", address, err)
+		}
+	}
+	if again < 1 {
+		t.Error("no attempt was made again")
+	}
+	got := s.rows()
+	if len(got) != len(want) || len(got) < 20 {
+		t.Errorf("%d visible rows, an undisturbed training has %d", len(got), len(want))
+	}
+	for key, v := range want {
+		if got[key] != v {
+			t.Errorf("%s is %v, want %v", key, got[key], v)
+		}
+	}
+	for _, key := range g.list("team/runs/") {
+		if strings.Contains(key, "/pods/") {
+			t.Errorf("%s is left in the bucket", key)
+		}
+	}
+	if out := s.apply(); !strings.Contains(out, "No changes") {
+		t.Errorf("the second apply:\n%s", out)
+	}
+	t.Logf("%d rows of %d runs, %d attempts made again", len(got), len(runs), again)
+}
+
+const bucketDemo = demo + `
+export "onnx" {
+  checkpoint = train.a.best
+  executor   = executor.kubernetes.lab
+}
+`
+
+// TestBucketNative trains a real network in a pod that shares no volume with
+// the runner, evaluates and exports it in others. The keys of the bucket are a
+// Secret of the cluster.
+func TestBucketNative(t *testing.T) {
+	g := startGateway(t)
+	if len(imageEnv()) == 0 {
+		t.Skip("no ONNX Runtime: make ort obtains it")
+	}
+	_, err := lab.Client.CoreV1().Secrets("default").Create(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "bucket"},
+		Data: map[string][]byte{"id": []byte("access"), "key": []byte("secret")}}, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatal(err)
+	}
+	s := newSiteIn(t, folderIn(t, private), bucketDemo+g.blocks("",
+		`  secret_env = { R2_ACCESS_KEY_ID = "bucket/id", R2_SECRET_ACCESS_KEY = "bucket/key" }`))
+	s.env = []string{"R2_ACCESS_KEY_ID=access", "R2_SECRET_ACCESS_KEY=secret"}
+	s.images(24, 8)
+	out := s.apply()
+	runs, _ := s.runs()
+	for _, address := range []pipelines.Address{"train.a", "evaluate.again", "export.onnx"} {
+		if r := runs[address]; r.Status != pipelines.StatusCompleted || r.Result == nil {
+			t.Errorf("%s: %+v", address, r)
+		}
+	}
+	for _, rel := range []string{"artifacts/model.onnx", "report.html"} {
+		if _, err := os.Stat(filepath.Join(runs["train.a"].Dir, rel)); err != nil {
+			t.Errorf("not home: %v\n%s", err, out)
+		}
+	}
+	if sets := g.list("team/data/"); len(sets) == 0 {
+		t.Error("the dataset did not travel through the bucket")
+	}
+}
+
+// Without keys the attempt ends, and says what pods need.
+func TestBucketRefused(t *testing.T) {
+	g := startGateway(t)
+	s := newSiteIn(t, folderIn(t, private), strings.Replace(fmt.Sprintf(matrix, "kubernetes", fake.EnvDelay, "0s"), `[0.1, 0.03, 0.01, 0.003]`, "[0.1]", 1)+
+		g.blocks("", `  secret_env = { R2_ACCESS_KEY_ID = "wrong/id", R2_SECRET_ACCESS_KEY = "wrong/key" }`))
+	s.env = []string{"R2_ACCESS_KEY_ID=access", "R2_SECRET_ACCESS_KEY=secret"}
+	_, err := lab.Client.CoreV1().Secrets("default").Create(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "wrong"},
+		Data: map[string][]byte{"id": []byte("nobody"), "key": []byte("nothing")}}, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatal(err)
+	}
+	s.images(4, 2)
+	cmd, out := s.runner("apply", "--auto-approve")
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 4 || !strings.Contains(out.String(), "could not be fetched") || !strings.Contains(out.String(), "credentials") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
