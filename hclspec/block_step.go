@@ -2,6 +2,9 @@ package hclspec
 
 import (
 	"regexp"
+	"slices"
+
+	"github.com/zclconf/go-cty/cty"
 
 	"github.com/trainwright/trainwright/pipelines"
 )
@@ -54,14 +57,27 @@ func (s *scope) containerOf(b *block, executor pipelines.Address) {
 	}
 	switch kind := n.block.labels[0]; {
 	case kind == "local":
-		s.fail(b.at("executor"), "Invalid executor", "%s runs a command in a container, and a local executor runs none. Declare an executor \"dagger\" block and name it.", b.address())
+		s.fail(b.at("executor"), "Invalid executor", "%s runs a command in a container, and a local executor runs none. Declare an executor \"dagger\" or \"kubernetes\" block and name it.", b.address())
 	case kind == "remote":
-		s.fail(b.at("executor"), "Invalid executor", "%s runs a command in a container, and executor \"remote\" runs train, evaluate and export only. Declare an executor \"dagger\" block and name it.", b.address())
-	case kind != "dagger":
-		s.e.m.notYet(s, b.head, "Steps that run a command on the executor type \""+kind+"\" are not part of this version.")
+		s.fail(b.at("executor"), "Invalid executor", "%s runs a command in a container, and executor \"remote\" runs train, evaluate and export only. Declare an executor \"dagger\" or \"kubernetes\" block and name it.", b.address())
+	case kind == "kubernetes" && !hasWritableVolume(n.block):
+		s.fail(b.at("executor"), "Invalid executor", "%s gets its inputs and leaves its outputs on a volume, and %s has none that is writable. Add volume { claim = \"NAME\", path = \"/mnt/work\" } there, a volume that this machine sees under the same path, and keep the pipeline's folder on it.", b.address(), executor)
 	case b.attrs["image"] == nil && n.block.attrs["image"] == nil:
 		s.fail(b.head, "Missing required argument", "%s needs an \"image\": here, or in %s, whose image is then used.", b.address(), executor)
 	}
+}
+
+// hasWritableVolume reports that an executor "kubernetes" block has a volume
+// that pods may write to.
+func hasWritableVolume(executor *block) bool {
+	return slices.ContainsFunc(executor.blocks["volume"], func(v *block) bool {
+		a := v.attrs["read_only"]
+		if a == nil {
+			return true
+		}
+		readOnly, diags := a.Expr.Value(nil)
+		return diags.HasErrors() || readOnly.Type() != cty.Bool || !readOnly.IsKnown() || readOnly.IsNull() || readOnly.False()
+	})
 }
 
 // onlyContainerExecutor is where a step without executor runs.

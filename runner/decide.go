@@ -114,7 +114,7 @@ func (d *decider) equip(dec *decision) {
 		dec.problems = append(dec.problems, problem(r, "Executor cannot be used", "%s runs on %s: %s", step.Address, executorName(dec.exec), err))
 	} else if step.Kind == pipelines.KindStep && isLocal(dec.exec) {
 		dec.problems = append(dec.problems, problem(step.Range, "Missing executor",
-			"%s runs a command in a container, and the local executor runs none. Declare an executor \"dagger\" block and name it.", step.Address))
+			"%s runs a command in a container, and the local executor runs none. Declare an executor \"dagger\" or \"kubernetes\" block and name it.", step.Address))
 	}
 	if dec.adapter == nil {
 		return

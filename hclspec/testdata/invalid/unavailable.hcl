@@ -42,10 +42,6 @@ export "x" {
   checkpoint = train.t.best
   precision  = "int8" # ERROR: Not available in this version | int8
 }
-step "s" { # ERROR: Not available in this version | "kubernetes"
-  image   = "alpine"
-  command = ["true"]
-}
 tracker "mlflow" { # ERROR: Not available in this version | tracker
   uri = env("UNSET_URI") # ERROR: Environment variable is not set | env("UNSET_URI", "…")
 }

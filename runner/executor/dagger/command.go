@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,26 +129,11 @@ func (d *driver) takeOutputs(ctx context.Context, c *sdk.Container) error {
 			return &missingOutput{name}
 		}
 		if err == nil {
-			err = replace(tmp, to)
+			err = durable.Replace(tmp, to)
 		}
 		if err != nil {
 			return fmt.Errorf("take output %s: %w", name, err)
 		}
 	}
 	return nil
-}
-
-// replace puts a new file or folder in the place of an old one.
-func replace(from, to string) error {
-	old := to + ".old"
-	if err := os.RemoveAll(old); err != nil {
-		return err
-	}
-	if err := os.Rename(to, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.Rename(from, to); err != nil {
-		return err
-	}
-	return os.RemoveAll(old)
 }

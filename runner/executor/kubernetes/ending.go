@@ -70,12 +70,10 @@ func lostPod(s state, exit *runner.Exit) (runner.Exit, bool) {
 		base.Code, base.Signal = exit.Code, exit.Signal
 	}
 	for _, p := range s.pods {
-		for _, cond := range p.Status.Conditions {
-			if cond.Type == corev1.DisruptionTarget && cond.Status == corev1.ConditionTrue {
-				base.Cause = disruption(cond.Reason)
-				base.Message = fmt.Sprintf("pod %s on node %s was taken away (%s): %s", p.Name, p.Spec.NodeName, cond.Reason, cond.Message)
-				return base, true
-			}
+		if cond := disrupted(p.Pod); cond != nil {
+			base.Cause = disruption(cond.Reason)
+			base.Message = fmt.Sprintf("pod %s on node %s was taken away (%s): %s", p.Name, p.Spec.NodeName, cond.Reason, cond.Message)
+			return base, true
 		}
 	}
 	for _, p := range s.pods {
@@ -113,6 +111,16 @@ func lostPod(s state, exit *runner.Exit) (runner.Exit, bool) {
 		base.Cause = pipelines.CauseUser
 	}
 	return base, true
+}
+
+// disrupted is the condition that says that Kubernetes took a pod away; nil = it did not.
+func disrupted(p *corev1.Pod) *corev1.PodCondition {
+	for i, cond := range p.Status.Conditions {
+		if cond.Type == corev1.DisruptionTarget && cond.Status == corev1.ConditionTrue {
+			return &p.Status.Conditions[i]
+		}
+	}
+	return nil
 }
 
 // disruption is the cause of a DisruptionTarget condition. A node that is

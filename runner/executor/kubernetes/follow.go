@@ -27,8 +27,10 @@ type follower struct {
 	attempt   int
 	out       chan<- pod.Line
 	over      <-chan struct{} // the container has ended
+	raw       bool            // every line is output
 	connected atomic.Bool
-	last      time.Time // of the last line, by the node's clock
+	last      time.Time // of the newest line, by the node's clock
+	at        time.Time // of the line at hand
 }
 
 // lastReads is how long the log of an ended container is asked for.
@@ -64,6 +66,7 @@ func (f *follower) run(ctx context.Context) {
 // read reads what there is, and with follow what comes. whole says that the
 // attempt's end was read.
 func (f *follower) read(ctx context.Context, follow bool) (whole bool, err error) {
+	seen := f.last
 	opts := &corev1.PodLogOptions{Container: containerName, Follow: follow, Timestamps: true}
 	if !f.last.IsZero() {
 		since := metav1.NewTime(f.last.Truncate(time.Second))
@@ -81,14 +84,19 @@ func (f *follower) read(ctx context.Context, follow bool) (whole bool, err error
 	r := bufio.NewReaderSize(stream, 64<<10)
 	for {
 		line, err := readLine(r)
-		if errors.Is(err, io.EOF) {
+		cut := errors.Is(err, io.EOF)
+		if cut && (!f.raw || follow || len(line) == 0) {
 			return false, nil // without its newline it may be cut off
 		}
-		if err != nil {
+		if err != nil && !cut {
 			return false, err
 		}
-		got := pod.ParseLine(f.stamp(line), f.attempt)
-		if got.Event == nil && got.Exit == nil {
+		text := f.stamp(line)
+		got := pod.Line{Text: append(text, '\n')}
+		if !f.raw {
+			got = pod.ParseLine(text, f.attempt)
+		}
+		if got.Event == nil && got.Exit == nil && got.Text == nil || f.raw && !f.at.After(seen) {
 			continue
 		}
 		select {
@@ -112,6 +120,7 @@ func (f *follower) stamp(line []byte) []byte {
 	if err != nil {
 		return line
 	}
+	f.at = t
 	if t.After(f.last) {
 		f.last = t
 	}

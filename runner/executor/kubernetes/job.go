@@ -65,11 +65,10 @@ func labels(task pipelines.Task) map[string]string {
 // makeJob describes the attempt's Job: one pod, or as many as the block has
 // nodes; never a second try, which is the runner's to make.
 func (c Config) makeJob(name string, job runner.Job, carry *carrier) (*batchv1.Job, error) {
-	command, err := c.command(job, carry)
-	if err != nil {
-		return nil, err
+	if isCommand(job.Task) {
+		c.Nodes = 1
 	}
-	template, err := c.podSpec(name, job, command, carry)
+	template, err := c.template(name, job, carry)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +102,18 @@ func (c Config) makeJob(name string, job runner.Job, carry *carrier) (*batchv1.J
 		spec.CompletionMode = new(batchv1.IndexedCompletion)
 	}
 	return &batchv1.Job{ObjectMeta: meta, Spec: spec}, nil
+}
+
+// template describes the Job's pods.
+func (c Config) template(name string, job runner.Job, carry *carrier) (corev1.PodSpec, error) {
+	if isCommand(job.Task) {
+		return c.commandSpec(name, job)
+	}
+	command, err := c.command(job, carry)
+	if err != nil {
+		return corev1.PodSpec{}, err
+	}
+	return c.podSpec(name, job, command, carry)
 }
 
 // command is the container's: `runner pod … -- STEP`, with the programs where

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -29,6 +30,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/executor/kubernetes/pod"
 	"github.com/trainwright/trainwright/runner/executor/kubernetes/work"
@@ -155,6 +157,7 @@ type run struct {
 	over    chan struct{}
 	exit    *runner.Exit // as the pod's log told it
 	pending pending
+	output  *os.File // of a step block, whose pod writes none to the folder
 }
 
 func (r *run) follow(ctx context.Context) (runner.Exit, error) {
@@ -167,6 +170,9 @@ func (r *run) follow(ctx context.Context) (runner.Exit, error) {
 		<-watched
 		if r.log != nil {
 			<-r.logDone
+		}
+		if r.output != nil {
+			_ = r.output.Close()
 		}
 	}()
 	tick := time.NewTicker(time.Second)
@@ -212,7 +218,7 @@ func (r *run) look(ctx context.Context, s state) (bool, error) {
 	}
 	zero := s.rank0()
 	if zero != nil && r.log == nil && started(zero.Pod) {
-		r.log = &follower{c: r.c, namespace: r.rec.Namespace, pod: zero.Name, attempt: r.job.Task.Attempt, out: r.lines, over: r.over}
+		r.log = &follower{c: r.c, namespace: r.rec.Namespace, pod: zero.Name, attempt: r.job.Task.Attempt, out: r.lines, over: r.over, raw: isCommand(r.job.Task)}
 		go func() { defer close(r.logDone); r.log.run(ctx) }()
 	}
 	if s.over() {
@@ -248,6 +254,10 @@ func (r *run) take(ctx context.Context, line pod.Line) error {
 			events = append(events, *line.Event)
 		case line.Exit != nil:
 			r.exit = line.Exit
+		case line.Text != nil:
+			if err := r.write(line.Text); err != nil {
+				return err
+			}
 		}
 		if len(events) == 500 {
 			return r.in.take(ctx, events)
@@ -258,6 +268,20 @@ func (r *run) take(ctx context.Context, line pod.Line) error {
 			return r.in.take(ctx, events)
 		}
 	}
+}
+
+// write keeps a line of a step block's output. A log that is read from its
+// beginning again replaces what an earlier runner kept of it.
+func (r *run) write(text []byte) error {
+	if r.output == nil {
+		f, err := os.Create(filepath.Join(r.job.Task.AttemptDir, spool.LogFile))
+		if err != nil {
+			return err
+		}
+		r.output = f
+	}
+	_, err := r.output.WriteString(r.in.redact.Text(string(text)))
+	return err
 }
 
 // finish reads the log to its end, completes it from the spool, and says how
@@ -281,6 +305,12 @@ func (r *run) finish(ctx context.Context, s state) (runner.Exit, error) {
 			return runner.Exit{}, err
 		}
 	}
+	if isCommand(r.job.Task) && r.pending.fatal == nil {
+		var err error
+		if r.exit, err = commandEnd(r.job, s); err != nil {
+			return runner.Exit{}, err
+		}
+	}
 	if err := r.in.finish(ctx); err != nil {
 		return runner.Exit{}, err
 	}
@@ -291,7 +321,9 @@ func (r *run) finish(ctx context.Context, s state) (runner.Exit, error) {
 	if exit == nil {
 		exit = savedExit(r.job.Task.AttemptDir)
 	}
-	return end(r.job, r.rec, s, exit, r.in.result), nil
+	out := end(r.job, r.rec, s, exit, r.in.result)
+	out.Images = usedImages(r.job.Task, s)
+	return out, nil
 }
 
 func background(rec record) metav1.DeleteOptions {

@@ -84,7 +84,7 @@ func (e *Executor) start(ctx context.Context, c *cluster, rec *record, job runne
 	}
 	var carry *carrier
 	if !e.Config.covers(job.Task.AttemptDir) {
-		if e.Bucket == nil {
+		if e.Bucket == nil || isCommand(job.Task) {
 			return &startError{fmt.Errorf("pods cannot write to %s: the executor block has no volume that is mounted there. Add volume { claim = \"NAME\", path = … } with a path above it, the same for the runner and its pods, and keep the pipeline's folder there; or add an artifacts \"s3\" block, through whose bucket the folder then travels", job.Task.AttemptDir)}
 		}
 		var err error

@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -34,6 +35,7 @@ type podRun struct {
 	cmd     *exec.Cmd
 	log     *logFile
 	oom     bool
+	late    bool          // its deadline is over
 	over    bool          // the process has ended
 	stopped chan struct{} // closed when the pod is to stop
 	grace   time.Duration
@@ -102,8 +104,21 @@ func (r *podRun) run() {
 		ended <- err
 	}()
 	r.running()
+	var deadline <-chan time.Time
+	if s := r.pod.Spec.ActiveDeadlineSeconds; s != nil {
+		deadline = time.After(time.Duration(*s) * time.Second)
+	}
 	select {
 	case <-ended:
+	case <-deadline:
+		r.late = true
+		_ = syscall.Kill(cmd.Process.Pid, syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(time.Duration(*r.pod.Spec.TerminationGracePeriodSeconds) * time.Second):
+			r.kill(false)
+			<-ended
+		}
 	case <-r.stopped:
 		_ = syscall.Kill(cmd.Process.Pid, syscall.SIGTERM) // it may have ended
 		select {
@@ -325,7 +340,17 @@ func expand(s string, values map[string]string) string {
 
 func (r *podRun) status(state corev1.ContainerState) []corev1.ContainerStatus {
 	c := r.pod.Spec.Containers[0]
-	return []corev1.ContainerStatus{{Name: c.Name, Image: c.Image, State: state, Ready: state.Running != nil, Started: new(state.Running != nil)}}
+	return []corev1.ContainerStatus{{Name: c.Name, Image: c.Image, ImageID: imageID(c.Image), State: state, Ready: state.Running != nil, Started: new(state.Running != nil)}}
+}
+
+// imageID is a reference with a digest, as nodes report it.
+func imageID(image string) string {
+	name, digest, ok := strings.Cut(image, "@")
+	if !ok {
+		digest = fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(image)))
+	}
+	repository, _, _ := strings.Cut(name, ":")
+	return repository + "@" + digest
 }
 
 func (r *podRun) running() {
@@ -373,6 +398,9 @@ func (r *podRun) leave(cmd *command) {
 		}
 		r.report(func(s *corev1.PodStatus) {
 			s.Phase = phase
+			if r.late {
+				s.Phase, s.Reason = corev1.PodFailed, "DeadlineExceeded"
+			}
 			s.ContainerStatuses = r.status(corev1.ContainerState{Terminated: t})
 		})
 	} else {

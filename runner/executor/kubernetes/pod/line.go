@@ -21,6 +21,7 @@ const (
 type Line struct {
 	Event *pipelines.Event
 	Exit  *runner.Exit
+	Text  []byte // output, with its newline, where nothing else keeps it
 }
 
 // ParseLine reads a line of a pod's log, without its newline. A line that was
