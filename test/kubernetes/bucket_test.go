@@ -20,7 +20,10 @@ import (
 
 	"github.com/trainwright/trainwright/adapters/adaptertest/fake"
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/blob/s3"
+	"github.com/trainwright/trainwright/runner/executor/executortest"
+	"github.com/trainwright/trainwright/runner/executor/kubernetes"
 	"github.com/trainwright/trainwright/test/kubernetes/cluster"
 )
 
@@ -95,8 +98,7 @@ func (g *gateway) stop() {
 
 func (g *gateway) list(prefix string) (keys []string) {
 	g.t.Helper()
-	b, err := s3.Open(g.t.Context(), s3.Config{Bucket: "models", Endpoint: "http://" + g.address, Region: "us-east-1",
-		AccessKeyID: "access", SecretAccessKey: "secret", Getenv: func(string) string { return "" }})
+	b, err := bucket(g.address).Open(g.t.Context())
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -110,7 +112,41 @@ func (g *gateway) list(prefix string) (keys []string) {
 	return keys
 }
 
-// bucketBlocks are an executor without a volume, and the bucket in its stead.
+// bucket is the gateway's bucket as an executor uses it.
+func bucket(address string) *kubernetes.Bucket {
+	return &kubernetes.Bucket{
+		Open: func(ctx context.Context) (runner.Blobs, error) {
+			return s3.Open(ctx, s3.Config{Bucket: "models", Endpoint: "http://" + address, Region: "us-east-1",
+				AccessKeyID: "access", SecretAccessKey: "secret", Getenv: func(string) string { return "" }})
+		},
+		Args:    []string{fmt.Sprintf("--bucket={\"bucket\":\"models\",\"endpoint\":\"http://%s\",\"region\":\"us-east-1\"}", address)},
+		Secrets: map[string]pipelines.Secret{"RUNNER_BUCKET_ACCESS_KEY_ID": pipelines.NewSecret("access"), "RUNNER_BUCKET_SECRET_ACCESS_KEY": pipelines.NewSecret("secret")},
+	}
+}
+
+// TestExecutorThroughBucket is the executors' common suite for pods that share
+// no volume with the runner.
+func TestExecutorThroughBucket(t *testing.T) {
+	g := startGateway(t)
+	t.Setenv("RUNNER_TOKEN", "not for steps")
+	t.Setenv(envBucket, g.address)
+	t.Setenv("KUBECONFIG", lab.Kubeconfig)
+	c := config(lab.Kubeconfig)
+	c.Volumes = nil
+	executortest.Run(t, executortest.Harness{
+		New: func(t *testing.T) runner.Executor {
+			x, err := kubernetes.New(c, bucket(g.address))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return x
+		},
+		Program: []string{c.Runner}, Follower: []string{c.Runner, "follow"},
+		Root: func(t *testing.T) string { return folderIn(t, private) }, Slow: 60 * time.Second,
+	})
+}
+
+// blocks are an executor without a volume, and the bucket in its stead.
 func (g *gateway) blocks(keys, more string) string {
 	return fmt.Sprintf(`
 executor "kubernetes" "lab" {

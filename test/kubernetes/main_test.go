@@ -40,8 +40,11 @@ var work string
 // private is a folder that pods do not see.
 var private string
 
-// envWork hands the work folder to a follower's process.
-const envWork = "TEST_KUBERNETES_WORK"
+// What a follower's process gets: the work folder, or a gateway's address.
+const (
+	envWork   = "TEST_KUBERNETES_WORK"
+	envBucket = "TEST_KUBERNETES_BUCKET"
+)
 
 // TestMain makes this test binary the runner, with the fake adapter, the step
 // of executortest, and a runner to be killed, unless it is started as a test.
@@ -52,7 +55,11 @@ func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) == 3 && os.Args[1] == "follow":
 		work = os.Getenv(envWork)
-		executortest.Follow(&kubernetes.Executor{Config: config(os.Getenv("KUBECONFIG"))}, os.Args[2])
+		x := &kubernetes.Executor{Config: config(os.Getenv("KUBECONFIG"))}
+		if address := os.Getenv(envBucket); address != "" {
+			x.Config.Volumes, x.Bucket = nil, bucket(address)
+		}
+		executortest.Follow(x, os.Args[2])
 	case len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test."):
 		os.Exit(cli.Run(context.Background(), cli.Config{
 			Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(),

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -14,8 +15,10 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/blob/dir"
 	"github.com/trainwright/trainwright/runner/executor/executortest"
 	"github.com/trainwright/trainwright/runner/executor/kubernetes/pod"
+	"github.com/trainwright/trainwright/runner/executor/kubernetes/work"
 	"github.com/trainwright/trainwright/runner/executor/local"
 )
 
@@ -152,4 +155,83 @@ func TestTerminationMessageFits(t *testing.T) {
 	if err != nil || len(b) > 4096 || !json.Valid(b) {
 		t.Errorf("%d bytes, %v", len(b), err)
 	}
+}
+
+// slow holds up the pointer to what the pod has sent to its end.
+type slow struct {
+	runner.Blobs
+	asked, release chan struct{}
+}
+
+func (s slow) Put(ctx context.Context, key, file string) error {
+	if b, err := os.ReadFile(file); err == nil && strings.HasSuffix(key, "out.json") && bytes.Contains(b, []byte(`"final":true`)) {
+		close(s.asked)
+		<-s.release
+	}
+	return s.Blobs.Put(ctx, key, file)
+}
+
+// TestResultWaitsForTheBucket: what a result speaks of has arrived before it
+// is told.
+func TestResultWaitsForTheBucket(t *testing.T) {
+	folder, err := dir.Open(filepath.Join(t.TempDir(), "bucket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobs := slow{folder, make(chan struct{}), make(chan struct{})}
+	var out lockedBuffer
+	ended := make(chan int, 1)
+	go func() {
+		code, _, _ := attempt(t, func(o *pod.Options) {
+			run := filepath.Dir(filepath.Dir(filepath.Dir(o.Task)))
+			place := work.Place{Blobs: blobs, Run: "r", Attempt: 1}
+			if err := (&work.Sender{}).Send(context.Background(), place, run, nil); err != nil {
+				t.Error(err)
+			}
+			o.Place, o.Stdout = &place, &out
+		}, "say:up", "done")
+		ended <- code
+	}()
+	<-blobs.asked
+	if log := out.String(); !strings.Contains(log, `"up"`) || strings.Contains(log, `"result"`) || strings.Contains(log, "trainwright.exit") {
+		t.Errorf("before the bucket has it, the log says:\n%s", log)
+	}
+	close(blobs.release)
+	if code := <-ended; code != 0 {
+		t.Errorf("code %d", code)
+	}
+	events, exit, _ := parse(out.String())
+	if exit == nil || len(events) == 0 || events[len(events)-1].Result == nil {
+		t.Errorf("the log says:\n%s", out.String())
+	}
+}
+
+// TestNothingFetched: an attempt whose files cannot be had ends and says why.
+func TestNothingFetched(t *testing.T) {
+	folder, err := dir.Open(filepath.Join(t.TempDir(), "bucket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, log, _ := attempt(t, func(o *pod.Options) { o.Place = &work.Place{Blobs: folder, Run: "r", Attempt: 1} }, "done")
+	_, exit, _ := parse(log)
+	if code == 0 || exit == nil || exit.Cause != pipelines.CauseInfrastructure || !strings.Contains(exit.Message, "could not be fetched") {
+		t.Errorf("code %d, exit %+v", code, exit)
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
