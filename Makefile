@@ -6,7 +6,7 @@ BIN     := bin/runner
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .PHONY: build ort demo test test-parity test-python test-python-long test-faults test-faults-long test-serve test-serve-long test-api test-conformance \
-	test-s3 test-s3-long test-kubernetes test-ui test-editors ui check fix bench bench-gpu bench-accuracy bench-serve clean
+	test-s3 test-s3-long test-kubernetes test-kubernetes-long test-ui test-editors ui check fix bench bench-gpu bench-accuracy bench-serve clean
 
 build: ## the runner command
 	$(GO) build -trimpath -ldflags "-X github.com/trainwright/trainwright/internal/cli.Version=$(VERSION)" -o $(BIN) ./cmd/runner
@@ -71,6 +71,9 @@ test-s3-long: ort ## the bucket is away for ten minutes of a training
 
 test-s3: ort ## checkpoints and artifacts in a bucket, against a real S3 gateway
 	cd test/s3 && $(GO) test -count=1 -timeout 15m ./...
+
+test-kubernetes-long: ort ## with the whole demo trained in a pod
+	$(GO) test -count=1 -timeout 60m -v ./test/kubernetes -args -build -demo
 
 test-kubernetes: ort ## the Kubernetes executor on a real control plane, which is built once (minutes) into the user cache
 	$(GO) test -count=1 -timeout 40m ./test/kubernetes -args -build

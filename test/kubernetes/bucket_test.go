@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -261,6 +262,46 @@ func TestBucketInsteadOfVolume(t *testing.T) {
 		t.Errorf("the second apply:\n%s", out)
 	}
 	t.Logf("%d rows of %d runs, %d attempts made again", len(got), len(runs), again)
+}
+
+// TestBucketAnotherMachine: the runner dies with all that its machine had,
+// while its pod works on. Another machine, which has the sources and the data,
+// stops that pod and goes on from the checkpoint that it left in the bucket.
+func TestBucketAnotherMachine(t *testing.T) {
+	g := startGateway(t)
+	small := strings.Replace(strings.Replace(matrix, `[0.1, 0.03, 0.01, 0.003]`, "[0.1]", 1), `["sgd", "adamw"]`, `["sgd"]`, 1)
+	text := fmt.Sprintf(small, "kubernetes", fake.EnvDelay, "1s") + g.blocks(`  access_key_id     = secret("BUCKET_ID")
+  secret_access_key = secret("BUCKET_KEY")`, "")
+	a, b := newSiteIn(t, folderIn(t, private), text), newSiteIn(t, folderIn(t, private), text)
+	for _, s := range []*site{a, b} {
+		s.env = []string{"BUCKET_ID=access", "BUCKET_KEY=secret"}
+		s.images(12, 3)
+	}
+	cmd, out := a.runner("apply", "--auto-approve")
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("no checkpoint in the bucket\n%s", out)
+		}
+		if slices.ContainsFunc(g.list("team/runs/"), func(key string) bool { return strings.HasSuffix(key, "/pods/1/out.json") }) {
+			break
+		}
+	}
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	_ = cmd.Wait()
+	if err := os.RemoveAll(a.dir); err != nil {
+		t.Fatal(err)
+	}
+	said := b.apply()
+	runs, attempts := b.runs()
+	for address, r := range runs {
+		last, err := os.ReadFile(filepath.Join(r.Dir, "attempts", "2", "events.ndjson"))
+		if r.Status != pipelines.StatusCompleted || len(attempts[r.ID]) != 2 || err != nil || !strings.Contains(string(last), `"resumed"`) {
+			t.Errorf("%s: %s, %d attempts, %v\n%s", address, r.Status, len(attempts[r.ID]), err, said)
+		}
+	}
+	if !strings.Contains(said, "is asked to stop") {
+		t.Errorf("the other machine's pod was not stopped:\n%s", said)
+	}
 }
 
 const bucketDemo = demo + `

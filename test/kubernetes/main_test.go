@@ -29,7 +29,10 @@ import (
 	"github.com/trainwright/trainwright/test/kubernetes/cluster"
 )
 
-var build = flag.Bool("build", false, "build the control plane first, unless it is there")
+var (
+	build = flag.Bool("build", false, "build the control plane first, unless it is there")
+	whole = flag.Bool("demo", false, "train examples/glyphs whole in TestDemo, instead of two epochs")
+)
 
 // lab is the cluster that all tests share.
 var lab *cluster.Cluster

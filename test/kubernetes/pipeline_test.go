@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -342,6 +343,47 @@ func TestNativeTraining(t *testing.T) {
 	if out := s.apply(); !strings.Contains(out, "No changes") {
 		t.Errorf("the second apply:\n%s", out)
 	}
+}
+
+// TestDemo runs examples/glyphs, as it stands but for its executor, on the
+// cluster: the command's images, the example's network, in a pod.
+func TestDemo(t *testing.T) {
+	needCluster(t)
+	if len(imageEnv()) == 0 {
+		t.Skip("no ONNX Runtime: make ort obtains it")
+	}
+	text, err := os.ReadFile(filepath.Join("..", "..", "examples", "glyphs", "main.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	placed := strings.Replace(string(text), "dataset.glyphs\n", "dataset.glyphs\n  executor      = executor.kubernetes.lab\n", 1)
+	s := newSite(t, placed+block(t))
+	sample, args := []string{"--per-class=20", "--val-per-class=4"}, []string{"--var=data=data", "--var=epochs=2"}
+	if *whole {
+		sample, args = nil, args[:1]
+	}
+	cmd, out := s.runner(append([]string{"dataset", "sample", "glyphs", "data"}, sample...)...)
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	began := time.Now()
+	cmd, out = s.runner(append([]string{"apply", "--auto-approve"}, args...)...)
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && (*whole || !errors.As(err, &exit) || exit.ExitCode() != 5) { // two epochs fail the example's check
+		t.Fatalf("apply: %v\n%s", err, out)
+	}
+	runs, _ := s.runs()
+	r := runs["train.reader"]
+	if r.Status != pipelines.StatusCompleted || r.Result == nil {
+		t.Fatalf("train.reader: %s (%s)\n%s", r.Status, r.Error, out)
+	}
+	for _, rel := range []string{"report.html", "artifacts/model.onnx"} {
+		if _, err := os.Stat(filepath.Join(r.Dir, rel)); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Logf("accuracy %.4f in %s", r.Result.Metrics["accuracy"], time.Since(began).Round(time.Second))
 }
 
 // TestCancel: `runner cancel` reaches the pod from another process, and a

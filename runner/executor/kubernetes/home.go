@@ -9,7 +9,10 @@ import (
 	"strings"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
@@ -128,10 +131,15 @@ func (e *Executor) carrier(job runner.Job) (*carrier, error) {
 }
 
 // send puts into the bucket what the pod starts with.
-func (e *Executor) send(ctx context.Context, job runner.Job, c *carrier, say func(string)) error {
+func (e *Executor) send(ctx context.Context, cl *cluster, namespace string, job runner.Job, c *carrier, say func(string)) error {
 	h, err := e.home(ctx, job.Task, say)
 	if err != nil {
 		return &startError{err}
+	}
+	if job.Task.Attempt > 1 {
+		if err := h.takeOver(ctx, cl, namespace, job); err != nil {
+			return err
+		}
 	}
 	say("what the step reads is sent to " + h.place.Blobs.URL(""))
 	err = h.insist(ctx, "the start", func() error { return e.sender.Send(ctx, h.place, h.runDir, c.inputs) })
@@ -139,6 +147,39 @@ func (e *Executor) send(ctx context.Context, job runner.Job, c *carrier, say fun
 		return &startError{err}
 	}
 	return err
+}
+
+// takeOver brings home what the attempt before this one left. Whoever followed
+// it may be gone with all that it had: its pod, if it still works, is asked to
+// write a checkpoint and stop, so that never two attempts of a run work at once.
+func (h *home) takeOver(ctx context.Context, c *cluster, namespace string, job runner.Job) error {
+	before := record{Namespace: namespace, Job: jobName(job.Task.RunID, job.Task.Attempt-1)}
+	found, err := insist(ctx, patience, h.say, func(ctx context.Context) (*batchv1.Job, error) {
+		return c.batch.Jobs(namespace).Get(ctx, before.Job, metav1.GetOptions{})
+	})
+	switch {
+	case apierrors.IsNotFound(err):
+	case err != nil:
+		return explain(err, "look for Job "+before.Job, c)
+	default:
+		before.UID = found.UID
+		s, err := look(ctx, c, before)
+		if err != nil {
+			return err
+		}
+		if !s.over() {
+			h.say("the attempt before still works as Job " + before.Job + " and is asked to stop")
+			if err := stopPods(ctx, c, before, s, job.Grace+sendSlack); err != nil {
+				return err
+			}
+			if err := awaitOver(ctx, c, before, job.Grace+sendSlack); err != nil {
+				return err
+			}
+		}
+	}
+	left := *h
+	left.place.Attempt--
+	return left.bring(ctx)
 }
 
 // inputs lists what the pod needs besides its run's folder and what its

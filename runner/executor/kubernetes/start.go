@@ -98,7 +98,7 @@ func (e *Executor) start(ctx context.Context, c *cluster, rec *record, job runne
 		return &startError{err}
 	}
 	if carry != nil {
-		if err := e.send(ctx, job, carry, say); err != nil {
+		if err := e.send(ctx, c, rec.Namespace, job, carry, say); err != nil {
 			return err
 		}
 	}
