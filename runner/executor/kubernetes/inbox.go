@@ -15,18 +15,23 @@ import (
 // inbox hands events on in the order of their numbers, each once. What the
 // log has lost (rotated away, cut off) it takes from the spool.
 type inbox struct {
-	sink   runner.Sink
-	spool  *spool.Reader
-	home   *home // nil = the spool is on a volume that the pod writes to
-	redact runner.Redactor
-	say    func(string)
-	seq    int64 // of the last event handed on
-	result *pipelines.StepResult
+	sink    runner.Sink
+	path    string // of the spool
+	attempt int
+	spool   *spool.Reader
+	home    *home // nil = the spool is on a volume that the pod writes to
+	redact  runner.Redactor
+	say     func(string)
+	seq     int64 // of the last event handed on
+	result  *pipelines.StepResult
+	gap     bool // events were passed over
 }
 
 func newInbox(job runner.Job, sink runner.Sink, say func(string)) *inbox {
-	return &inbox{sink: sink, say: say, redact: runner.NewRedactor(job.Secrets),
-		spool: spool.NewReader(filepath.Join(job.Task.AttemptDir, spool.EventsFile), job.Task.Attempt, 0)}
+	b := &inbox{sink: sink, say: say, redact: runner.NewRedactor(job.Secrets),
+		path: filepath.Join(job.Task.AttemptDir, spool.EventsFile), attempt: job.Task.Attempt}
+	b.spool = spool.NewReader(b.path, b.attempt, 0)
+	return b
 }
 
 // How long it may take until a shared folder, or a bucket, shows what the log
@@ -57,6 +62,7 @@ func (b *inbox) take(ctx context.Context, events []pipelines.Event) error {
 				continue
 			}
 			if e.Seq > b.seq+1 {
+				b.gap = true
 				b.say(fmt.Sprintf("events %d to %d are missing in the pod's log and in the spool", b.seq+1, e.Seq-1))
 			}
 		}
@@ -85,6 +91,9 @@ func (b *inbox) fillUpTo(ctx context.Context, seq int64) error {
 func (b *inbox) finish(ctx context.Context) error {
 	if err := b.home.bring(ctx); err != nil {
 		return err
+	}
+	if b.gap { // what was missing may be there now; the rest comes again
+		b.seq, b.spool = 0, spool.NewReader(b.path, b.attempt, 0)
 	}
 	if err := b.read(ctx); err != nil {
 		return err

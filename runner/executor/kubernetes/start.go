@@ -44,7 +44,8 @@ func (e *Executor) locate(dir, runID string, attempt int) (*cluster, record, err
 	if err != nil {
 		return nil, rec, err
 	}
-	return c, record{Kubeconfig: e.Config.Kubeconfig, Context: e.Config.Context, Namespace: c.namespace, Job: jobName(runID, attempt)}, nil
+	return c, record{Kubeconfig: e.Config.Kubeconfig, Context: e.Config.Context, Namespace: c.namespace, Job: jobName(runID, attempt),
+		Bucket: e.Bucket != nil && !e.Config.covers(dir)}, nil
 }
 
 // ensureStarted sees to it that the attempt's Job was made, once. started is
@@ -70,8 +71,8 @@ func (e *Executor) ensureStarted(ctx context.Context, job runner.Job, say func(s
 	case rec.UID != "" || left(dir):
 		return c, rec, false, nil
 	}
-	if e.Bucket != nil && !e.Config.covers(dir) { // another machine's Job may have come and gone
-		if rec.Bucket, err = e.leftInBucket(ctx, job, say); err != nil || rec.Bucket {
+	if rec.Bucket { // another machine's Job may have come and gone
+		if there, err := e.leftInBucket(ctx, job, say); err != nil || there {
 			return c, rec, false, err
 		}
 	}
@@ -91,7 +92,6 @@ func (e *Executor) start(ctx context.Context, c *cluster, rec *record, job runne
 		if carry, err = e.carrier(job); err != nil {
 			return &startError{err}
 		}
-		rec.Bucket = true
 	}
 	spec, err := e.Config.makeJob(rec.Job, job, carry)
 	if err != nil {

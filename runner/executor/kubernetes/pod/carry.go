@@ -18,8 +18,11 @@ import (
 // left, once the step has ended.
 const SendPatience = 55 * time.Second
 
-// sendPatience is how long any other pod waits for a bucket that is away.
-const sendPatience = 6 * time.Hour
+// How long a pod waits for a bucket that is away, before its step and after it.
+const (
+	fetchPatience = time.Hour
+	sendPatience  = 6 * time.Hour
+)
 
 // carried runs the attempt; without a volume its files come from a bucket and
 // go there. A result counts once what it speaks of has arrived: until then it
@@ -28,7 +31,8 @@ func carried(ctx context.Context, x runner.Executor, o Options, out *printer) ru
 	if o.Place == nil {
 		return run(ctx, x, o, out)
 	}
-	if err := o.Place.Fetch(ctx); err != nil {
+	say := func(text string) { out.output([]byte(text + "\n")) }
+	if err := fetch(ctx, *o.Place, say); err != nil {
 		return notCarried("what the step needs could not be fetched", err)
 	}
 	if o.Rank > 0 {
@@ -37,7 +41,7 @@ func carried(ctx context.Context, x runner.Executor, o Options, out *printer) ru
 	asked, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	runDir := filepath.Dir(filepath.Dir(filepath.Dir(o.Task)))
-	keeper, err := o.Place.Keep(ctx, runDir, func(text string) { out.output([]byte(text + "\n")) })
+	keeper, err := o.Place.Keep(ctx, runDir, say)
 	if err != nil {
 		return notCarried("what the step will make could not be prepared for", err)
 	}
@@ -50,6 +54,23 @@ func carried(ctx context.Context, x runner.Executor, o Options, out *printer) ru
 		return notCarried("the step's result could not be written", err)
 	}
 	return exit
+}
+
+// fetch brings what the attempt starts with, waiting for a bucket that is away.
+func fetch(ctx context.Context, p work.Place, say func(string)) error {
+	end := time.Now().Add(fetchPatience)
+	for delay := time.Second; ; delay = min(2*delay, 30*time.Second) {
+		err := p.Fetch(ctx)
+		if pipelines.CodeOf(err) != pipelines.CodeUnavailable || time.Now().After(end) {
+			return err
+		}
+		say(fmt.Sprintf("what the step needs cannot be fetched now: %s. It is tried again", err))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(delay):
+		}
+	}
 }
 
 // finish sends the rest. A pod that is to stop has a minute for it.
