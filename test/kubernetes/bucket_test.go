@@ -97,6 +97,24 @@ func (g *gateway) stop() {
 	}
 }
 
+// read returns an object, "" where there is none.
+func (g *gateway) read(key string) string {
+	g.t.Helper()
+	b, err := bucket(g.address).Open(g.t.Context())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	file := filepath.Join(g.t.TempDir(), "object")
+	if err := b.Get(g.t.Context(), key, file); err != nil {
+		return ""
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return string(text)
+}
+
 func (g *gateway) list(prefix string) (keys []string) {
 	g.t.Helper()
 	b, err := bucket(g.address).Open(g.t.Context())
@@ -201,7 +219,7 @@ func TestBucketInsteadOfVolume(t *testing.T) {
 	}
 	sent := func() (n int) { // attempts that have sent a checkpoint
 		for _, key := range g.list("team/runs/") {
-			if strings.HasSuffix(key, "/pods/1/out.json") {
+			if strings.HasSuffix(key, "/pods/1/out.json") && strings.Contains(g.read(key), `checkpoints/`) {
 				n++
 			}
 		}
@@ -352,7 +370,7 @@ func TestBucketRefused(t *testing.T) {
 		g.blocks("", `  secret_env = { R2_ACCESS_KEY_ID = "wrong/id", R2_SECRET_ACCESS_KEY = "wrong/key" }`))
 	s.env = []string{"R2_ACCESS_KEY_ID=access", "R2_SECRET_ACCESS_KEY=secret"}
 	_, err := lab.Client.CoreV1().Secrets("default").Create(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "wrong"},
-		Data: map[string][]byte{"id": []byte("nobody"), "key": []byte("nothing")}}, metav1.CreateOptions{})
+		Data: map[string][]byte{"id": []byte("access"), "key": []byte("nothing")}}, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		t.Fatal(err)
 	}

@@ -108,7 +108,7 @@ func (n *Node) serveLog(w http.ResponseWriter, req *http.Request) {
 		ended := log.ended() // before the read, so that nothing is missed
 		line, err := in.ReadBytes('\n')
 		part = append(part, line...)
-		if err == nil {
+		if err == nil || ended && len(part) > 0 { // a container's last line may have no end
 			stamp, text, _ := bytes.Cut(part, []byte(" "))
 			if t, err := time.Parse(time.RFC3339Nano, string(stamp)); err == nil && !t.Before(since) {
 				if stamps {
