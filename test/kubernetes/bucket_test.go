@@ -115,6 +115,11 @@ func (g *gateway) read(key string) string {
 	return string(text)
 }
 
+// sentCheckpoint tells that an object says that a first attempt's checkpoint arrived.
+func (g *gateway) sentCheckpoint(key string) bool {
+	return strings.HasSuffix(key, "/pods/1/out.json") && strings.Contains(g.read(key), "checkpoints/")
+}
+
 func (g *gateway) list(prefix string) (keys []string) {
 	g.t.Helper()
 	b, err := bucket(g.address).Open(g.t.Context())
@@ -219,7 +224,7 @@ func TestBucketInsteadOfVolume(t *testing.T) {
 	}
 	sent := func() (n int) { // attempts that have sent a checkpoint
 		for _, key := range g.list("team/runs/") {
-			if strings.HasSuffix(key, "/pods/1/out.json") && strings.Contains(g.read(key), `checkpoints/`) {
+			if g.sentCheckpoint(key) {
 				n++
 			}
 		}
@@ -300,7 +305,7 @@ func TestBucketAnotherMachine(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("no checkpoint in the bucket\n%s", out)
 		}
-		if slices.ContainsFunc(g.list("team/runs/"), func(key string) bool { return strings.HasSuffix(key, "/pods/1/out.json") }) {
+		if slices.ContainsFunc(g.list("team/runs/"), func(key string) bool { return g.sentCheckpoint(key) }) {
 			break
 		}
 	}

@@ -40,14 +40,15 @@ func carried(ctx context.Context, x runner.Executor, o Options, out *printer) ru
 	}
 	asked, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	steady := context.WithoutCancel(ctx) // a signal ends the step; what it leaves is still sent
 	runDir := filepath.Dir(filepath.Dir(filepath.Dir(o.Task)))
-	keeper, err := o.Place.Keep(ctx, runDir, say)
+	keeper, err := o.Place.Keep(steady, runDir, say)
 	if err != nil {
 		return notCarried("what the step will make could not be prepared for", err)
 	}
 	out.holdResult = true
 	exit := run(ctx, x, o, out)
-	if err := finish(ctx, asked, keeper); err != nil {
+	if err := finish(steady, asked, keeper); err != nil {
 		return notCarried("what the step made could not be sent", err)
 	}
 	if err := out.release(); err != nil {

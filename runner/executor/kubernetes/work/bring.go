@@ -113,10 +113,7 @@ func (p Place) bringCheckpoint(ctx context.Context, runDir, name string, files [
 	if len(files) == 1 && files[0].Path == "checkpoints/"+name {
 		return p.get(ctx, files[0], to)
 	}
-	tmp := filepath.Join(runDir, "checkpoints", ".incoming-"+name)
-	if err := os.RemoveAll(tmp); err != nil {
-		return err
-	}
+	tmp := incoming(to)
 	defer os.RemoveAll(tmp)
 	for _, f := range files {
 		at, err := within(tmp, strings.TrimPrefix(f.Path, "checkpoints/"+name+"/"))

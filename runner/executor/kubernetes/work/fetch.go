@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -63,12 +64,21 @@ func (p Place) Fetch(ctx context.Context) error {
 	return group.Wait()
 }
 
+// incoming is where what becomes path is made: a name of its own, since
+// several processes may follow one attempt.
+func incoming(path string) string {
+	return filepath.Join(filepath.Dir(path), fmt.Sprintf(".incoming-%s-%d-%d", filepath.Base(path), os.Getpid(), made.Add(1)))
+}
+
+var made atomic.Int64
+
 // get writes a file from its parts, whole or not at all.
 func (p Place) get(ctx context.Context, f file, to string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
-	tmp := filepath.Join(filepath.Dir(to), ".incoming-"+filepath.Base(to))
+	tmp := incoming(to)
+	defer os.Remove(tmp)
 	if len(f.Parts) == 1 {
 		if err := p.Blobs.Get(ctx, p.object(f.Parts[0].SHA256), tmp); err != nil {
 			return err
@@ -79,7 +89,6 @@ func (p Place) get(ctx context.Context, f file, to string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp)
 	for _, one := range f.Parts {
 		if err == nil {
 			err = p.appendPart(ctx, out, one)
@@ -159,7 +168,7 @@ func relink(at, name string) error {
 	if name != filepath.Base(name) {
 		return pipelines.Errorf(pipelines.CodeInvalid, "the link %s leads out of its folder", at)
 	}
-	tmp := filepath.Join(filepath.Dir(at), ".incoming-"+filepath.Base(at))
+	tmp := incoming(at)
 	if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o755), os.RemoveAll(tmp), os.Symlink(name, tmp)); err != nil {
 		return err
 	}
