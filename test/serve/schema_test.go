@@ -30,7 +30,7 @@ func TestSchemathesis(t *testing.T) {
 	seedRun(t, s)
 	cmd := exec.Command(tool, "run", "http://"+s.addr+"/openapi.json", "--header", "Authorization: Bearer "+admin,
 		"--checks", "not_a_server_error,response_schema_conformance,status_code_conformance,content_type_conformance,response_headers_conformance",
-		"--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "15", "--generation-deterministic", "--seed", "1", "--max-time", "240",
+		"--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "15", "--generation-deterministic", "--seed", "1", "--max-time", "130",
 		// A GET becomes a stream there.
 		"--exclude-path-regex", "/events$|/api/v1/ws$",
 		"--request-timeout", "60", "--suppress-health-check", "all", "--no-color", "--warnings", "off", "--continue-on-failure")
