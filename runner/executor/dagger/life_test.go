@@ -283,7 +283,11 @@ func TestTrouble(t *testing.T) {
 		gpus   []int
 		want   []string
 	}{
-		{"no program", func(t *testing.T) { unset(t, dagger.EnvSessionPort); t.Setenv("PATH", "/nowhere") }, dagger.Config{}, nil,
+		{"no program", func(t *testing.T) {
+			unset(t, dagger.EnvSessionPort)
+			unset(t, dagger.EnvCLI)
+			t.Setenv("PATH", "/nowhere")
+		}, dagger.Config{}, nil,
 			[]string{"no dagger program", "install Dagger " + dagger.Version}},
 		{"dead program", func(t *testing.T) { unset(t, dagger.EnvSessionPort); t.Setenv(dagger.EnvCLI, "/bin/false") }, dagger.Config{}, nil,
 			[]string{"/bin/false reached no Dagger engine"}},
