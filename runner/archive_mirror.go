@@ -82,7 +82,7 @@ func (m *mirror) work(ctx context.Context) {
 		}
 		if err := m.push(ctx, false); err != nil && ctx.Err() == nil {
 			m.warn(err)
-			sleep(ctx, delay)
+			Sleep(ctx, delay)
 			delay = min(2*delay, 30*time.Second)
 			m.wake()
 			continue
@@ -121,7 +121,7 @@ func (m *mirror) finish(ctx context.Context, patience time.Duration) {
 		if ctx.Err() == nil {
 			m.warn(err)
 		}
-		if pipelines.CodeOf(err) == pipelines.CodeConflict || !sleep(ctx, delay) {
+		if pipelines.CodeOf(err) == pipelines.CodeConflict || !Sleep(ctx, delay) {
 			p := warning(pipelines.Range{}, "Archive is incomplete", "Run %s is complete here in %s and not in %s: %s. Apply again when it can be reached.",
 				m.runID, m.rec.Run.Dir, m.archive.Blobs.URL(runKey(m.runID)), err)
 			m.tell(Notice{Type: NoticeWarning, Problem: &p})

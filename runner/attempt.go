@@ -162,7 +162,7 @@ func (s *stepRun) awaitKnown(ctx context.Context, at pipelines.Attempt) error {
 			s.tell(Notice{Type: NoticeStepWaiting, Attempt: at.Number,
 				Message: fmt.Sprintf("it cannot be told whether attempt %d still lives%s; waiting until it can", at.Number, because(err))})
 		}
-		if !sleep(ctx, s.a.poll()) {
+		if !Sleep(ctx, s.a.poll()) {
 			return pipelines.Errorf(pipelines.CodeCancelled, "cancelled while attempt %d of run %s was in an unknown state", at.Number, s.run.ID)
 		}
 	}
@@ -196,7 +196,7 @@ func (s *stepRun) follow(ctx context.Context, job Job) (*collector, Exit, error)
 // stop asks a step to stop until ctx ends, which is when it has: one that was
 // just about to start when it was first asked is asked again.
 func (s *stepRun) stop(ctx context.Context, job Job) {
-	for told := false; ctx.Err() == nil; sleep(ctx, s.a.poll()) {
+	for told := false; ctx.Err() == nil; Sleep(ctx, s.a.poll()) {
 		if err := s.exec.Cancel(ctx, job); err != nil && !told && ctx.Err() == nil {
 			told = true
 			p := warning(s.dec.step.Range, "Step cannot be stopped", "%s: %s. It is asked again.", s.dec.Address, err)

@@ -116,7 +116,7 @@ func (c *collector) file(ctx context.Context, events []pipelines.Event) error {
 				"%s: %s. The step goes on and keeps them in its spool; storing is tried again.", c.spec.Address, err)
 			c.tell(Notice{Type: NoticeWarning, Attempt: c.task.Attempt, Problem: &p})
 		}
-		if !sleep(ctx, delay) || (c.asked.Err() != nil && try > 3) {
+		if !Sleep(ctx, delay) || (c.asked.Err() != nil && try > 3) {
 			return fmt.Errorf("events of %s are in its spool and could not be stored: %w", c.spec.Address, err)
 		}
 		delay = min(2*delay, maxStorePause)
@@ -126,8 +126,8 @@ func (c *collector) file(ctx context.Context, events []pipelines.Event) error {
 // maxStorePause bounds how long after its return a store is noticed.
 const maxStorePause = 4 * time.Second
 
-// sleep waits, and reports false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
+// Sleep waits, and reports false when ctx ended first.
+func Sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -147,7 +147,7 @@ func (a *Applier) settle(ctx context.Context, run pipelines.Run, at *pipelines.A
 		if pipelines.CodeOf(err) != pipelines.CodeLocked {
 			return err
 		}
-		if !sleep(ctx, a.poll()) {
+		if !Sleep(ctx, a.poll()) {
 			return pipelines.Errorf(pipelines.CodeCancelled, "run %s was asked to stop, and may still be at it", run.ID)
 		}
 	}

@@ -84,7 +84,7 @@ func (a *Applier) slots(ctx context.Context, r resource, orphan func(slot int) (
 			told = waiting
 			tell(Notice{Type: NoticeStepWaiting, Message: waiting})
 		}
-		if !sleep(ctx, a.poll()) {
+		if !Sleep(ctx, a.poll()) {
 			return nil, nil, pipelines.Errorf(pipelines.CodeCancelled, "cancelled while waiting for a slot on %s", r.name)
 		}
 	}

@@ -44,7 +44,7 @@ func (a *Applier) lock(ctx context.Context, pipeline string, opts ApplyOptions, 
 			waiting = true
 			tell(Notice{Type: NoticeLockWaiting, Message: "waiting for the state lock held by " + locked.Holder.String()})
 		}
-		if !sleep(ctx, min(a.poll(), time.Until(deadline))) {
+		if !Sleep(ctx, min(a.poll(), time.Until(deadline))) {
 			return nil, pipelines.Errorf(pipelines.CodeCancelled, "cancelled while waiting for the state lock held by %s", locked.Holder)
 		}
 	}

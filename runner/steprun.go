@@ -88,7 +88,7 @@ func (s *stepRun) attempts(ctx context.Context) (ending, error) {
 		case over:
 		case end.status == pipelines.StatusFailed && s.retries(end.cause, made):
 			s.tell(Notice{Type: NoticeStepRetry, Attempt: n, Cause: end.cause, Message: end.err})
-			if !sleep(ctx, delay) {
+			if !Sleep(ctx, delay) {
 				end.status, end.cause, end.err = pipelines.StatusCancelled, "", "cancelled"
 				return end, s.close(ctx, end, nil)
 			}

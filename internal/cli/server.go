@@ -284,7 +284,7 @@ func (a *app) statusOnServer(ctx context.Context, f serverFlags, pipeline, apply
 			over = one.State == runner.SubmissionEnded
 		}
 		if wait && !over {
-			if !sleep(ctx, every) {
+			if !runner.Sleep(ctx, every) {
 				return ctx.Err()
 			}
 			continue

@@ -130,7 +130,7 @@ func lastNotice(ctx context.Context, q runner.Queue, id string) (last int64, err
 // ctx ends. A store that is away is tried again; a lost lease ends the process.
 func (w *working) keep(ctx context.Context, stop func()) {
 	renewed := time.Now()
-	for sleep(ctx, 300*time.Millisecond) {
+	for runner.Sleep(ctx, 300*time.Millisecond) {
 		if err := w.flush(ctx); err != nil {
 			w.app.log.Warn("notices cannot be stored; trying on", "error", err)
 		}
@@ -152,15 +152,6 @@ func (w *working) keep(ctx context.Context, stop func()) {
 			w.mu.Unlock()
 			stop()
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
 	}
 }
 

@@ -45,7 +45,7 @@ func (w *workers) run(ctx context.Context) {
 		}
 		failing = err != nil
 		if err != nil || !ok {
-			sleep(ctx, w.poll)
+			runner.Sleep(ctx, w.poll)
 			continue
 		}
 		go w.take(context.WithoutCancel(ctx), c)

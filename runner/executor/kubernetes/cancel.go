@@ -101,7 +101,7 @@ func awaitOver(ctx context.Context, c *cluster, rec record, grace time.Duration)
 			return pipelines.Errorf(pipelines.CodeTimeout, "%s is still there %s after it was asked to stop; its node may be lost%s",
 				rec.Job, (grace + stopPatience).Round(time.Second), lostNode(s))
 		}
-		if !sleep(ctx, 200*time.Millisecond) {
+		if !runner.Sleep(ctx, 200*time.Millisecond) {
 			return ctx.Err()
 		}
 	}

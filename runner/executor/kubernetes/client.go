@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner"
 )
 
 // callTimeout bounds one call of the API server that is not followed.
@@ -103,19 +104,8 @@ func insist[T any](ctx context.Context, patience time.Duration, tell func(string
 			return v, pipelines.Errorf(pipelines.CodeUnavailable, "the Kubernetes API server did not answer for %s: %w", patience, err)
 		}
 		tell(fmt.Sprintf("the Kubernetes API server does not answer (%s); asked again", err))
-		if !sleep(ctx, delay) {
+		if !runner.Sleep(ctx, delay) {
 			return v, ctx.Err()
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/trainwright/trainwright/pipelines/spool"
+	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/executor/kubernetes/pod"
 )
 
@@ -57,7 +58,7 @@ func (f *follower) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-f.over:
-			sleep(ctx, 50*time.Millisecond)
+			runner.Sleep(ctx, 50*time.Millisecond)
 		case <-time.After(300 * time.Millisecond):
 		}
 	}

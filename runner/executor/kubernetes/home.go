@@ -64,7 +64,7 @@ func (h *home) insist(ctx context.Context, what string, f func() error) error {
 			return err
 		}
 		h.say(fmt.Sprintf("%s waits for the bucket: %s", what, err))
-		if !sleep(ctx, delay) {
+		if !runner.Sleep(ctx, delay) {
 			return ctx.Err()
 		}
 	}

@@ -81,7 +81,7 @@ func (b *inbox) fillUpTo(ctx context.Context, seq int64) error {
 		if err := b.fill(ctx); err != nil || b.seq >= seq || time.Now().After(end) {
 			return err
 		}
-		if !sleep(ctx, every) {
+		if !runner.Sleep(ctx, every) {
 			return ctx.Err()
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/trainwright/trainwright/runner"
 )
 
 // seenPod is a pod as the API server last told of it.
@@ -95,7 +97,7 @@ func (w *watcher) run(ctx context.Context) {
 		if err == nil || time.Since(began) > 10*time.Second {
 			delay = 100 * time.Millisecond
 		}
-		sleep(ctx, delay)
+		runner.Sleep(ctx, delay)
 		delay = min(2*delay, 3*time.Second)
 	}
 }

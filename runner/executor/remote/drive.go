@@ -117,7 +117,7 @@ func (d *driver) call(ctx context.Context, method string, c Call) (Answer, error
 		if time.Since(since) > 2*time.Second {
 			d.say(fmt.Sprintf("%s. What runs there goes on, and is followed again when it answers", err))
 		}
-		if !sleep(ctx, delay) {
+		if !runner.Sleep(ctx, delay) {
 			return out, ctx.Err()
 		}
 	}

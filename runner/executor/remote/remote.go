@@ -142,7 +142,7 @@ func (e *Executor) Run(ctx context.Context, job runner.Job, sink runner.Sink) (r
 // tellStatus passes on what the client waits for, until ctx ends.
 func tellStatus(ctx context.Context, job runner.Job) {
 	said := ""
-	for sleep(ctx, time.Second) {
+	for runner.Sleep(ctx, time.Second) {
 		var now status
 		if ok, err := durable.ReadJSON(filepath.Join(job.Task.AttemptDir, statusFile), &now); ok && err == nil && now.Waiting != said {
 			if said = now.Waiting; said != "" {
@@ -253,13 +253,4 @@ func relative(root, path string) (string, error) {
 			"the data %s lies outside of %s, the folder that stands for the server's --data-root; move it there, or name another folder with root in the executor block", path, root)
 	}
 	return filepath.ToSlash(rel), nil
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
+	"github.com/trainwright/trainwright/runner"
 )
 
 const (
@@ -76,7 +77,7 @@ func (p Place) Keep(ctx context.Context, runDir string, say func(string)) (*Keep
 
 func (k *Keeper) work(ctx context.Context) {
 	defer close(k.stopped)
-	for delay := look; sleep(ctx, delay); {
+	for delay := look; runner.Sleep(ctx, delay); {
 		due, err := k.due()
 		if err == nil && due {
 			err = k.push(ctx, false, nil)
@@ -149,7 +150,7 @@ func (k *Keeper) Finish(ctx context.Context, files ...string) error {
 		if ctx.Err() == nil {
 			k.say(fmt.Sprintf("what the step made could not be sent: %s. It is tried again", err))
 		}
-		if !sleep(ctx, delay) {
+		if !runner.Sleep(ctx, delay) {
 			return err
 		}
 	}
@@ -294,15 +295,4 @@ func (k *Keeper) sweep(ctx context.Context, m manifest) error {
 	}
 	k.sent = listed
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
