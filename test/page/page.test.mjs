@@ -34,6 +34,9 @@ train "reader" {
 }
 `;
 
+// Large enough images that a fast machine does not end before the page looks.
+const watched = pipeline.replace("image_size = 32", "image_size = 96");
+
 // What a folder may be called, and so a class.
 const hostileClass = "<img src=x onerror=window.hacked=5>";
 const slow = (name, more) => pipeline.replace('"glyphs" {}', `"${name}" {}`).replace('"data"', '"../data"').replace("epochs     = 4", `epochs     = 400\n  ${more}`);
@@ -46,7 +49,7 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
   before(async () => {
     await site.runner("dataset", "sample", "glyphs", "data", "--classes", "4", "--per-class", "24", "--val-per-class", "6");
     for (const split of ["train", "val"]) renameSync(path.join(site.dir, "data", split, "D_upper"), path.join(site.dir, "data", split, hostileClass));
-    site.file("main.hcl", pipeline);
+    site.file("main.hcl", watched);
     await site.start();
   });
   after(() => site.stop());
@@ -139,7 +142,7 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
   });
 
   test("runs are found and compared", async (t) => {
-    site.file("main.hcl", pipeline.replace("epochs     = 4", "epochs     = 2").replace("seed       = 1", "seed       = 2\n  config {\n    optimizer {\n      type = \"sgd\"\n    }\n  }"));
+    site.file("main.hcl", watched.replace("epochs     = 4", "epochs     = 2").replace("seed       = 1", "seed       = 2\n  config {\n    optimizer {\n      type = \"sgd\"\n    }\n  }"));
     await site.runner("apply", "--auto-approve");
     const page = await site.open();
     await site.go(page, "runs");
@@ -197,7 +200,7 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
     const { schema, presets } = await (await fetch(`${site.url}/api/v1/training/config-schema?framework=native&task_type=image_classification`)).json();
     await site.go(page, "new");
     const dataset = page.getByRole("combobox", { name: "Dataset" });
-    assert.equal(await dataset.inputValue(), "data", "the folder under the data root is not offered");
+    await page.waitForFunction(() => [...document.querySelectorAll("input[role=combobox]")].some((i) => i.value === "data")).catch(async () => assert.fail(`the folder under the data root is not offered: ${await dataset.inputValue()}`));
     const field = (name) => page.locator(`[data-field="${name}"]`);
     let checked = 0;
     const accepted = async (why) => {
@@ -209,21 +212,13 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
       await site.runner("fmt", "--check", file).catch((e) => assert.fail(`${why} is not formatted: ${e.stdout}\n${text}`));
       return text;
     };
-    /** settled waits until the server has answered for what the form holds now. */
-    const settled = async (act) => {
-      const answer = page.waitForResponse((r) => r.url().endsWith("/pipelines/render") && r.request().method() === "POST");
-      await act();
-      const hcl = (await (await answer).json()).hcl;
-      await page.waitForFunction((line) => document.querySelector(".editor")?.shadowRoot?.textContent?.includes(line), hcl.trim().split("\n").at(-2).trim());
-      return hcl;
-    };
     await accepted("the defaults");
     for (const preset of Object.keys(presets)) {
-      await settled(() => page.getByLabel("Preset").selectOption(preset));
+      await page.getByLabel("Preset").selectOption(preset);
       const text = await accepted(`preset ${preset}`);
       assert.match(text, new RegExp(`preset += "${preset}"`));
     }
-    await settled(() => page.getByLabel("Preset").selectOption(""));
+    await page.getByLabel("Preset").selectOption("");
 
     // Every value of every field that others hang on, with all that it shows written.
     const controlling = [...new Set(schema.fields.flatMap((f) => (f.condition ? [f.condition.field] : [])))];
@@ -242,8 +237,6 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
           else if (child.type === "select") await field(child.name).selectOption(child.options.at(-1).value);
           else await field(child.name).fill(String(child.default ?? child.min ?? 1));
         }
-        await page.waitForTimeout(450); // what is typed is sent after a pause
-        await page.waitForFunction(() => !document.querySelector(".beside [role=status]")?.textContent?.includes("checking"));
         await accepted(`${name} = ${option}`);
       }
       await page.getByRole("button", { name: `reset ${f.label ?? f.name}`, exact: true }).click();
@@ -287,8 +280,7 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
     t.diagnostic(`${checked} texts validated`);
 
     // Started, it is an apply whose steps show what becomes of them.
-    await settled(() => page.getByLabel("Epochs", { exact: true }).fill("1"));
-    await page.getByText("✓ valid").waitFor();
+    await page.getByLabel("Epochs", { exact: true }).fill("1");
     await page.getByRole("button", { name: "Start" }).click();
     await page.getByRole("heading", { name: "Apply of flowers" }).waitFor();
     await page.locator(".apply svg.graph .node.completed").waitFor();

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { type Apply, type Diagnostic, type Plan, post, type Run } from "../api";
 import { ago, took } from "../format";
 import { useGet } from "../hooks";
@@ -16,8 +16,11 @@ export function ApplyPanel({ id, runs }: { id: string; runs: Run[] }) {
   const got = useGet<Apply>(path, 2000);
   const apply = got.data;
   const begun = apply !== undefined && apply.takes > 0;
-  const told = useGet<{ notices: Notice[] }>(begun ? `${path}/notices` : null);
-  const plan = told.data?.notices.find((n) => n.plan)?.plan;
+  // An apply that has begun is planned in a moment; one that ended may never have been.
+  const [plan, setPlan] = useState<Plan>();
+  const told = useGet<{ notices: Notice[] }>(begun ? `${path}/notices` : null, plan || apply?.state === "ended" ? 0 : 1000);
+  const found = told.data?.notices.find((n) => n.plan)?.plan;
+  useEffect(() => setPlan(found), [found]);
   const [failed, setFailed] = useState("");
   if (!apply) return got.error?.status === 404 ? null : <Failure error={got.error} />; // begun by a command, not by this server
   const act = (what: "stop" | "resume") => {

@@ -86,14 +86,14 @@ export function New({ route }: { route: Route }) {
   const [rendering, setRendering] = useState<Rendering>();
   const [checked, setChecked] = useState<Evaluation>(); // of the edited text
   const [error, setError] = useState("");
-  const [checking, setChecking] = useState(false);
-  const asked = JSON.stringify(form);
+  const asked = JSON.stringify([form, edited]);
+  const [answered, setAnswered] = useState(""); // what the server's answer is about
+  const checking = asked !== answered;
   useEffect(() => {
     if (!model || !schema.data || (!data.data && !data.error)) return;
     const end = new AbortController();
     const timer = window.setTimeout(
       () => {
-        setChecking(true);
         const done =
           edited === null
             ? post<Rendering>("/api/v1/pipelines/render", form, end.signal).then(setRendering)
@@ -105,7 +105,7 @@ export function New({ route }: { route: Route }) {
             setError(e instanceof Error ? e.message : String(e));
             if (e instanceof Problem && e.status === 401) needLogin.dispatchEvent(new Event("login"));
           })
-          .finally(() => !end.signal.aborted && setChecking(false));
+          .finally(() => !end.signal.aborted && setAnswered(asked));
       },
       rendering || edited !== null ? 350 : 0,
     );
@@ -113,7 +113,7 @@ export function New({ route }: { route: Route }) {
       end.abort();
       clearTimeout(timer);
     };
-  }, [asked, edited, session.id, model !== undefined, schema.data !== undefined, data.data !== undefined || data.error !== undefined]);
+  }, [asked, session.id, model !== undefined, schema.data !== undefined, data.data !== undefined || data.error !== undefined]);
 
   const text = edited ?? rendering?.hcl ?? "";
   const diagnostics: Diagnostic[] = (edited === null ? rendering?.diagnostics : checked?.diagnostics) ?? [];
@@ -264,7 +264,7 @@ export function New({ route }: { route: Route }) {
           <div class="row spread">
             <h2>main.hcl</h2>
             <span role="status" class={valid && !error ? "good" : "muted"}>
-              {checking ? "checking…" : error ? "" : text === "" ? "" : valid ? "✓ valid" : `${diagnostics.length} to mend`}
+              {checking && model ? "checking…" : error ? "" : text === "" ? "" : valid ? "✓ valid" : `${diagnostics.length} to mend`}
             </span>
           </div>
           {error && <p class="warning" role="alert">{error}</p>}
@@ -282,7 +282,7 @@ export function New({ route }: { route: Route }) {
               ))}
             </ul>
           )}
-          <Actions text={text} name={basics.name} valid={valid} canSave={can("/api/v1/pipelines/save")} canStart={can("/api/v1/pipelines/apply")} />
+          <Actions text={text} name={basics.name} valid={valid && !checking} canSave={can("/api/v1/pipelines/save")} canStart={can("/api/v1/pipelines/apply")} />
         </div>
       </div>
     </>
