@@ -25,7 +25,7 @@ test-parity: ort ## every zoo model and optimizer against stored PyTorch referen
 	$(GO) test -count=1 ./engine/zoo ./engine/train ./engine/lower
 
 PYTHON_TESTS    := TestBuiltIn|TestAdaptersGuide|TestGPU|TestScripts/frameworks|TestTimm|TestOwn|TestEcho|TestUnread|TestPython
-PYTHON_PACKAGES := ./adapters/python ./internal/cli ./bench ./test/conformance ./test/crash
+PYTHON_PACKAGES := ./engine/zoo ./adapters/python ./internal/cli ./bench ./test/conformance ./test/crash
 
 test-python: ort .venv/installed ## the Python SDK, with torch
 	.venv/bin/python -P -m pytest -q sdk/python
