@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
@@ -22,28 +25,86 @@ const (
 	RunEnded       RunState = "ended"
 )
 
-// State looks at a run's processes.
-func (a *Applier) State(ctx context.Context, run pipelines.Run) (RunState, error) {
-	if run.Status.Ended() {
-		return RunEnded, nil
+// statesAtOnce is how many executors are asked at once: one may be a network away.
+const statesAtOnce = 4
+
+// States looks at runs' processes, by run id. A run whose executor cannot tell
+// is RunUnknown.
+func (a *Applier) States(ctx context.Context, runs ...pipelines.Run) (map[string]RunState, error) {
+	states := make(map[string]RunState, len(runs))
+	var open []string
+	for _, run := range runs {
+		states[run.ID] = RunEnded
+		if !run.Status.Ended() {
+			states[run.ID] = RunInterrupted
+			open = append(open, run.ID)
+		}
 	}
-	at, exec, err := a.open(ctx, run)
+	attempts, err := a.openAttempts(ctx, open...)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	each, one := errgroup.WithContext(ctx)
+	each.SetLimit(statesAtOnce)
+	for _, run := range runs {
+		at, ok := attempts[run.ID]
+		if !ok {
+			continue
+		}
+		each.Go(func() error {
+			state := a.probe(one, run, at)
+			mu.Lock()
+			defer mu.Unlock()
+			states[run.ID] = state
+			return nil
+		})
+	}
+	return states, each.Wait()
+}
+
+// State looks at one run's processes.
+func (a *Applier) State(ctx context.Context, run pipelines.Run) (RunState, error) {
+	states, err := a.States(ctx, run)
 	if err != nil {
 		return RunUnknown, err
 	}
-	if at == nil {
-		return RunInterrupted, nil
+	return states[run.ID], nil
+}
+
+func (a *Applier) probe(ctx context.Context, run pipelines.Run, at pipelines.Attempt) RunState {
+	exec, err := a.Executor(executorOf(run))
+	if err != nil {
+		return RunUnknown
 	}
-	live, err := exec.Probe(ctx, *at)
+	live, err := exec.Probe(ctx, at)
 	switch {
 	case err != nil:
-		return RunUnknown, err
+		return RunUnknown
 	case live == Alive:
-		return RunLive, nil
+		return RunLive
 	case live == Ended:
-		return RunInterrupted, nil
+		return RunInterrupted
 	}
-	return RunUnknown, nil
+	return RunUnknown
+}
+
+// openAttempts are the first attempts of runs that have not ended, by run id.
+func (a *Applier) openAttempts(ctx context.Context, runIDs ...string) (map[string]pipelines.Attempt, error) {
+	if len(runIDs) == 0 {
+		return nil, nil
+	}
+	attempts, err := a.Store.Attempts(ctx, runIDs...)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]pipelines.Attempt{}
+	for _, at := range attempts {
+		if _, ok := out[at.RunID]; !ok && !at.Status.Ended() {
+			out[at.RunID] = at
+		}
+	}
+	return out, nil
 }
 
 // open finds a run's attempt that has not ended, and its executor.
@@ -52,14 +113,12 @@ func (a *Applier) open(ctx context.Context, run pipelines.Run) (*pipelines.Attem
 	if err != nil {
 		return nil, nil, err
 	}
-	attempts, err := a.Store.Attempts(ctx, run.ID)
+	attempts, err := a.openAttempts(ctx, run.ID)
 	if err != nil {
 		return nil, nil, err
 	}
-	for i := range attempts {
-		if !attempts[i].Status.Ended() {
-			return &attempts[i], exec, nil
-		}
+	if at, ok := attempts[run.ID]; ok {
+		return &at, exec, nil
 	}
 	return nil, exec, nil
 }

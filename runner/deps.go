@@ -116,7 +116,8 @@ type Store interface {
 
 	CreateAttempt(ctx context.Context, a pipelines.Attempt) error
 	UpdateAttempt(ctx context.Context, a pipelines.Attempt) error
-	Attempts(ctx context.Context, runID string) ([]pipelines.Attempt, error)
+	// Attempts lists the attempts of a run, or of several, each run's first to last.
+	Attempts(ctx context.Context, runIDs ...string) ([]pipelines.Attempt, error)
 
 	// AppendEvents files events of a run, each (attempt, seq) once however
 	// often it arrives, and derives rows from them: metrics (one visible row
@@ -130,6 +131,8 @@ type Store interface {
 	Metrics(ctx context.Context, f MetricFilter) ([]MetricRow, error)
 	Validations(ctx context.Context, runID string) ([]pipelines.Validation, error)
 	Checkpoints(ctx context.Context, runID string) ([]pipelines.Checkpoint, error)
+	// BestCheckpoints are the newest checkpoints named "best" of these runs, by run id.
+	BestCheckpoints(ctx context.Context, runIDs ...string) (map[string]pipelines.Checkpoint, error)
 	Artifacts(ctx context.Context, runID string) ([]pipelines.Artifact, error)
 	Messages(ctx context.Context, runID string, limit int) ([]MessageRow, error)
 

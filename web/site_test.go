@@ -105,8 +105,15 @@ func (agreeable) Evaluate(context.Context, submit.Operation, submit.Submission) 
 // control is what the server asks about processes.
 type control struct{ s *site }
 
-func (c control) State(_ context.Context, run pipelines.Run) (runner.RunState, error) {
-	return cmp.Or(c.s.state, runner.RunLive), nil
+func (c control) States(_ context.Context, runs ...pipelines.Run) (map[string]runner.RunState, error) {
+	states := map[string]runner.RunState{}
+	for _, run := range runs {
+		states[run.ID] = cmp.Or(c.s.state, runner.RunLive)
+		if run.Status.Ended() {
+			states[run.ID] = runner.RunEnded
+		}
+	}
+	return states, nil
 }
 
 func (c control) Cancel(ctx context.Context, run pipelines.Run) error {

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
 )
@@ -62,27 +60,23 @@ type RunStatus struct {
 // statusRuns is how many steps status tells of, those with the newest runs.
 const statusRuns = 1000
 
-// statusAtOnce is how many runs are asked about at once.
-const statusAtOnce = 4
-
 func (s *Server) status(ctx context.Context, in *statusInput) (*statusOutput, error) {
 	runs, err := s.cfg.Store.Runs(ctx, runner.RunFilter{Pipeline: in.Pipeline, Commit: in.Commit, Branch: in.Branch, Newest: true, Limit: statusRuns})
 	if err != nil {
 		return nil, err
 	}
 	list := &StatusList{V: 1, Total: len(runs), Count: map[string]int{}, Runs: make([]RunStatus, len(runs))}
-	// Several at once: each asks the store, which may be a network away.
-	each, one := errgroup.WithContext(ctx)
-	each.SetLimit(statusAtOnce)
+	states, err := s.cfg.Control.States(ctx, runs...)
+	if err != nil {
+		return nil, err
+	}
+	best, err := s.best(ctx, runs)
+	if err != nil {
+		return nil, err
+	}
 	for i, run := range runs {
 		list.Count[string(run.Status)]++
-		each.Go(func() (err error) {
-			list.Runs[i], err = s.statusOfRun(one, run)
-			return err
-		})
-	}
-	if err := each.Wait(); err != nil {
-		return nil, err
+		list.Runs[i] = statusOfRun(run, states[run.ID], best[run.ID])
 	}
 	list.State = overall(list.Runs)
 	body, err := json.Marshal(list)
@@ -133,24 +127,28 @@ func overall(runs []RunStatus) string {
 	return words[state]
 }
 
-func (s *Server) statusOfRun(ctx context.Context, run pipelines.Run) (RunStatus, error) {
-	out := RunStatus{
+func statusOfRun(run pipelines.Run, state runner.RunState, best map[string]float64) RunStatus {
+	return RunStatus{
 		RunID: run.ID, JobID: run.JobID, Pipeline: run.Pipeline, Address: run.Address, Kind: run.Kind, Model: run.Model,
-		Status: run.Status, State: s.state(ctx, run), Attempt: run.Attempts, Progress: progressOf(run.Progress),
+		Status: run.Status, State: state, Attempt: run.Attempts, Progress: progressOf(run.Progress), Best: numbers(best),
 		Error: run.Error, Cause: run.Cause, Started: when(run.Started), Ended: when(run.Ended),
 	}
-	if run.Result != nil {
-		out.Best = numbers(run.Result.Metrics)
-		return out, nil
-	}
-	saved, err := s.cfg.Store.Checkpoints(ctx, run.ID)
-	if err != nil {
-		return out, err
-	}
-	for _, c := range saved {
-		if c.Name == "best" {
-			out.Best = numbers(c.Metrics)
+}
+
+// best are the metrics of runs' best checkpoints so far, by run id.
+func (s *Server) best(ctx context.Context, runs []pipelines.Run) (map[string]map[string]float64, error) {
+	out := make(map[string]map[string]float64, len(runs))
+	var ask []string
+	for _, run := range runs {
+		if run.Result != nil {
+			out[run.ID] = run.Result.Metrics
+		} else {
+			ask = append(ask, run.ID)
 		}
 	}
-	return out, nil
+	saved, err := s.cfg.Store.BestCheckpoints(ctx, ask...)
+	for id, c := range saved {
+		out[id] = c.Metrics
+	}
+	return out, err
 }

@@ -98,55 +98,48 @@ func (a *app) status(ctx context.Context, store runner.Store, place storePlace, 
 	if err != nil {
 		return r, err
 	}
-	watch := a.watcher(store, place)
 	seen := map[string]bool{}
-	for _, run := range runs {
+	runs = slices.DeleteFunc(runs, func(run pipelines.Run) bool {
 		key := run.Pipeline + "\x00" + string(run.Address)
-		if seen[key] && !all {
-			continue
-		}
+		old := seen[key]
 		seen[key] = true
-		s, err := runStatusOf(ctx, watch, store, run)
-		if err != nil {
-			return r, err
+		return old && !all
+	})
+	states, err := a.watcher(store, place).States(ctx, runs...)
+	if err != nil {
+		return r, err
+	}
+	var unfinished []string
+	for _, run := range runs {
+		if run.Result == nil {
+			unfinished = append(unfinished, run.ID)
 		}
-		r.Runs = append(r.Runs, s)
+	}
+	best, err := store.BestCheckpoints(ctx, unfinished...)
+	if err != nil {
+		return r, err
+	}
+	for _, run := range runs {
+		r.Runs = append(r.Runs, runStatusOf(run, states[run.ID], best[run.ID].Metrics))
 		r.Count[string(run.Status)]++
 	}
 	r.Total = len(r.Runs)
 	return r, nil
 }
 
-func runStatusOf(ctx context.Context, watch *runner.Applier, store runner.Store, run pipelines.Run) (runStatus, error) {
+func runStatusOf(run pipelines.Run, state runner.RunState, best map[string]float64) runStatus {
 	s := runStatus{
 		RunID: run.ID, JobID: run.JobID, Pipeline: run.Pipeline, Address: run.Address, Kind: run.Kind, Model: run.Model,
-		Status: run.Status, State: runner.RunEnded, Attempt: run.Attempts, Progress: run.Progress, Error: run.Error, Cause: run.Cause,
+		Status: run.Status, State: state, Attempt: run.Attempts, Progress: run.Progress, Best: best, Error: run.Error, Cause: run.Cause,
 		Started: run.Started, Ended: run.Ended, Dir: run.Dir,
 	}
-	if !run.Status.Ended() {
-		state, err := watch.State(ctx, run)
-		if err != nil {
-			state = runner.RunUnknown
-		}
-		s.State = state
-		if run.Progress != nil && state == runner.RunLive {
-			s.ETA = run.Progress.ETASeconds
-		}
+	if run.Progress != nil && state == runner.RunLive {
+		s.ETA = run.Progress.ETASeconds
 	}
 	if run.Result != nil {
 		s.Best = run.Result.Metrics
-		return s, nil
 	}
-	saved, err := store.Checkpoints(ctx, run.ID)
-	if err != nil {
-		return s, err
-	}
-	for _, c := range saved {
-		if c.Name == "best" {
-			s.Best = c.Metrics
-		}
-	}
-	return s, nil
+	return s
 }
 
 func writeStatus(w io.Writer, st view.Style, r statusReport) {

@@ -101,9 +101,17 @@ func (s *Store) UpdateAttempt(ctx context.Context, at pipelines.Attempt) error {
 	return err
 }
 
-func (s *Store) Attempts(ctx context.Context, runID string) ([]pipelines.Attempt, error) {
-	a, err := s.call(ctx, "attempts", Call{ID: runID})
-	return filled(a.Attempts), err
+// Attempts asks about one run after the other, as does BestCheckpoints.
+func (s *Store) Attempts(ctx context.Context, runIDs ...string) ([]pipelines.Attempt, error) {
+	out := []pipelines.Attempt{}
+	for _, id := range runIDs {
+		a, err := s.call(ctx, "attempts", Call{ID: id})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a.Attempts...)
+	}
+	return out, nil
 }
 
 // batchBytes is how much of events goes into one request; the server's bound
@@ -159,6 +167,22 @@ func (s *Store) Validations(ctx context.Context, runID string) ([]pipelines.Vali
 func (s *Store) Checkpoints(ctx context.Context, runID string) ([]pipelines.Checkpoint, error) {
 	a, err := s.call(ctx, "checkpoints", Call{ID: runID})
 	return filled(a.Checkpoints), err
+}
+
+func (s *Store) BestCheckpoints(ctx context.Context, runIDs ...string) (map[string]pipelines.Checkpoint, error) {
+	out := map[string]pipelines.Checkpoint{}
+	for _, id := range runIDs {
+		saved, err := s.Checkpoints(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range saved {
+			if c.Name == "best" {
+				out[id] = c
+			}
+		}
+	}
+	return out, nil
 }
 
 func (s *Store) Artifacts(ctx context.Context, runID string) ([]pipelines.Artifact, error) {

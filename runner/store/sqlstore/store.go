@@ -34,7 +34,8 @@ type Dialect struct {
 	Refused func(error) bool
 	// Lock makes a transaction wait for others with the same subject, and
 	// names it, for Committed; nil where a transaction excludes all other
-	// writers from its start.
+	// writers from its start. Those of this process then queue for it, since a
+	// database whose writers look again now and then makes them late.
 	Lock func(ctx context.Context, tx *sql.Tx, subject string) (id string, err error)
 	// Away reports that the server cannot be reached or went away; nil = it is
 	// always there. Committed tells what became of a transaction whose commit
@@ -50,6 +51,7 @@ type Store struct {
 	dialect Dialect
 	series  seriesCache
 	waiting Waiting
+	turn    chan struct{} // held by a writer where Lock is nil
 }
 
 // New makes a store over a database whose schema is up to date.
@@ -58,7 +60,7 @@ func New(db *sql.DB, d Dialect) *Store {
 		d.Rebind = func(q string) string { return q }
 	}
 	d.Rebind = remembered(d.Rebind)
-	return &Store{db: db, dialect: d}
+	return &Store{db: db, dialect: d, turn: make(chan struct{}, 1)}
 }
 
 // Close closes the database.
@@ -94,6 +96,14 @@ func (s *Store) write(ctx context.Context, doing, subject string, fn func(tx) er
 }
 
 func (s *Store) writeOnce(ctx context.Context, subject string, fn func(tx) error) error {
+	if s.dialect.Lock == nil {
+		select {
+		case s.turn <- struct{}{}:
+			defer func() { <-s.turn }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	sqlTx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -185,6 +195,32 @@ func listOnce[T any](ctx context.Context, s *Store, scan func(*sql.Rows) (T, err
 		out = append(out, v)
 	}
 	return out, rows.Err()
+}
+
+// listOf scans every row of a query about some runs, whose ids stand where it
+// has %s. Several runs are asked about at once, in few forms of the query.
+func listOf[T any](ctx context.Context, s *Store, doing string, runIDs []string, scan func(*sql.Rows) (T, error), query string) ([]T, error) {
+	out := []T{}
+	for len(runIDs) > 0 {
+		now := runIDs[:min(len(runIDs), rowsAtOnce[0])]
+		runIDs = runIDs[len(now):]
+		n := len(now)
+		for _, form := range rowsAtOnce { // the least that holds them
+			if form >= len(now) {
+				n = form
+			}
+		}
+		args := make([]any, n)
+		for i := range args {
+			args[i] = now[min(i, len(now)-1)]
+		}
+		rows, err := list(ctx, s, doing+" run "+strings.Join(now, ", "), scan, strings.ReplaceAll(query, "%s", marks(n)), args...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	return out, nil
 }
 
 // Times are stored as nanoseconds since 1970, the zero time as 0.
