@@ -101,30 +101,60 @@ func (s *Server) callback(c *fiber.Ctx) error {
 	if s.cfg.Reports == nil {
 		return pipelines.Errorf(pipelines.CodeUnavailable, "this server's store takes no events")
 	}
-	// Few are read and filed at once, so that those who write leave a processor
-	// and connections of the store to those who read.
-	select {
-	case s.filing <- struct{}{}:
-		defer func() { <-s.filing }()
-	case <-c.UserContext().Done():
-		return pipelines.Errorf(pipelines.CodeUnavailable, "too much is being filed; send it again in a moment")
-	}
 	var in Callback
-	if err := json.Unmarshal(c.Body(), &in); err != nil {
-		return pipelines.Errorf(pipelines.CodeInvalid, "the body is no callback: %w", err)
-	}
-	run, err := s.find(c.UserContext(), firstOf(in.RunID, in.JobID.String()))
+	err := s.reading.take(c.UserContext(), func() error {
+		if err := json.Unmarshal(c.Body(), &in); err != nil {
+			return pipelines.Errorf(pipelines.CodeInvalid, "the body is no callback: %w", err)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	if only, ok := c.Locals(reportedRun).(string); ok && only != run.ID {
-		return problem(http.StatusForbidden, codeForbidden, "this token is for another run")
+	var out CallbackAnswer
+	err = s.filing.take(c.UserContext(), func() (err error) {
+		out, err = s.file(c, in)
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	out := CallbackAnswer{RunID: run.ID}
+	return c.JSON(out)
+}
+
+// places bound how many do something at once, so that those who write leave a
+// processor and connections of the store to those who read.
+type places chan struct{}
+
+// filingAtOnce callbacks are with the store, whose machine may be another one.
+const filingAtOnce = 2
+
+// take does something when there is a place for it.
+func (p places) take(ctx context.Context, do func() error) error {
+	select {
+	case p <- struct{}{}:
+		defer func() { <-p }()
+		return do()
+	case <-ctx.Done():
+		return pipelines.Errorf(pipelines.CodeUnavailable, "too much is being filed; send it again in a moment")
+	}
+}
+
+// file files a callback.
+func (s *Server) file(c *fiber.Ctx, in Callback) (CallbackAnswer, error) {
+	var out CallbackAnswer
+	run, err := s.find(c.UserContext(), firstOf(in.RunID, in.JobID.String()))
+	if err != nil {
+		return out, err
+	}
+	if only, ok := c.Locals(reportedRun).(string); ok && only != run.ID {
+		return out, problem(http.StatusForbidden, codeForbidden, "this token is for another run")
+	}
+	out.RunID = run.ID
 	if len(in.Events) > 0 {
 		n, err := s.cfg.Reports.AppendEvents(c.UserContext(), run.ID, in.Events)
 		if err != nil {
-			return err
+			return out, err
 		}
 		out.Received, out.New = len(in.Events), n
 	}
@@ -135,14 +165,14 @@ func (s *Server) callback(c *fiber.Ctx) error {
 	var reports []runner.Report
 	for i, r := range in.Reports {
 		if r.ID == "" || r.Event.Type == "" {
-			return pipelines.Errorf(pipelines.CodeInvalid, "report %d: it has an id and an event", i)
+			return out, pipelines.Errorf(pipelines.CodeInvalid, "report %d: it has an id and an event", i)
 		}
 		reports = append(reports, runner.Report{ID: r.ID, Event: r.Event})
 	}
 	for i, r := range in.Callbacks {
 		events, err := r.events(s.cfg.Now())
 		if err != nil {
-			return pipelines.Errorf(pipelines.CodeInvalid, "report %d: %w", i, err)
+			return out, pipelines.Errorf(pipelines.CodeInvalid, "report %d: %w", i, err)
 		}
 		for j, e := range events {
 			id := r.ID
@@ -155,14 +185,14 @@ func (s *Server) callback(c *fiber.Ctx) error {
 	if len(reports) > 0 {
 		n, err := s.cfg.Reports.AppendReports(c.UserContext(), run.ID, reports)
 		if err != nil {
-			return err
+			return out, err
 		}
 		out.Received, out.New = out.Received+len(reports), out.New+n
 	}
 	if out.Received == 0 {
-		return problem(http.StatusUnprocessableEntity, pipelines.CodeInvalid, `there is nothing in it: send "events", "reports", "callbacks", or one report with its "type"`)
+		return out, problem(http.StatusUnprocessableEntity, pipelines.CodeInvalid, `there is nothing in it: send "events", "reports", "callbacks", or one report with its "type"`)
 	}
-	return c.JSON(out)
+	return out, nil
 }
 
 func firstOf(a, b string) string {

@@ -38,7 +38,8 @@ type Server struct {
 	known    map[string]bool // paths of routes, as Fiber writes them
 	document []byte          // OpenAPI
 	feeds    *feeds
-	filing   chan struct{} // callbacks that are being filed
+	reading  places // callbacks that are being read
+	filing   places // callbacks that are being filed
 	prom     *prom
 	files    map[string]pageFile // of the page
 	pictures *pictures
@@ -59,7 +60,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, pipelines.Errorf(pipelines.CodeInvalid, "a server needs a store, a control, adapters and a token")
 	}
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, filing: make(chan struct{}, min(2, max(1, runtime.GOMAXPROCS(0)-1))), stopping: map[string]bool{}, known: map[string]bool{}}
+	s := &Server{cfg: cfg, reading: make(places, max(1, runtime.GOMAXPROCS(0)-1)), filing: make(places, filingAtOnce), stopping: map[string]bool{}, known: map[string]bool{}}
 	s.stop, s.draining = context.WithCancel(context.Background())
 	s.feeds = newFeeds(s.stop, cfg)
 	s.prom = newProm(cfg, s.feeds)
