@@ -43,7 +43,7 @@ func (s *Store) UpdateAttempt(ctx context.Context, a pipelines.Attempt) error {
 
 // Attempts lists the attempts of a run, or of several, each run's first to last.
 func (s *Store) Attempts(ctx context.Context, runIDs ...string) ([]pipelines.Attempt, error) {
-	return listOf(ctx, s, "list attempts of", runIDs, scanAttempt,
+	return listOf(ctx, s, "list attempts", runIDs, scanAttempt,
 		`SELECT a.run_id, a.number, a.status, a.cause, a.error, a.exit_code, a.dir, a.executor, a.handle, a.applied,
 			(SELECT e.body FROM events e WHERE e.run_id = a.run_id AND e.attempt = a.number AND e.type = 'config_applied' ORDER BY e.seq DESC LIMIT 1),
 			a.started, a.ended

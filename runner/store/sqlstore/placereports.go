@@ -18,42 +18,49 @@ const reportBase = 1 << 40
 // again, and files the events there. Should it be cut short in between, the
 // next try goes on: a place is taken once and an event filed once.
 func (s *Store) AppendReports(ctx context.Context, runID string, reports []runner.Report) (int, error) {
-	events := make([]pipelines.Event, len(reports))
-	err := s.write(ctx, "place reports of run "+runID, "run "+runID, func(t tx) error {
-		if err := runExists(t, runID); err != nil {
-			return err
+	ids := make([]string, len(reports))
+	for i, r := range reports {
+		ids[i] = plainText(r.ID)
+		if r.ID == "" {
+			ids[i] = rand.Text()
 		}
+	}
+	places := make(map[string]runner.EventID, len(reports))
+	err := s.write(ctx, "place reports of run "+runID, "run "+runID, func(t tx) error {
 		var attempt int
 		var last int64
-		err := t.row(`SELECT COALESCE(MAX(attempts), 0) FROM runs WHERE id = ?`, runID).Scan(&attempt)
-		if err == nil {
-			err = t.row(`SELECT COALESCE(MAX(seq), 0) FROM report_ids WHERE run_id = ?`, runID).Scan(&last)
+		err := t.row(`SELECT attempts, (SELECT COALESCE(MAX(seq), 0) FROM report_ids WHERE run_id = runs.id) FROM runs WHERE id = ?`, runID).Scan(&attempt, &last)
+		if errors.Is(err, sql.ErrNoRows) {
+			return changed(0, nil, "run", runID)
 		}
 		if err != nil {
 			return err
 		}
 		last = max(last, reportBase)
-		for i, r := range reports {
-			e := r.Event
-			id := r.ID
-			if id == "" {
-				id = rand.Text()
-			}
-			err := t.row(`SELECT attempt, seq FROM report_ids WHERE run_id = ? AND id = ?`, runID, id).Scan(&e.Attempt, &e.Seq)
-			if errors.Is(err, sql.ErrNoRows) {
-				last++
-				e.Attempt, e.Seq = max(attempt, 1), last
-				_, err = t.exec(`INSERT INTO report_ids (run_id, id, attempt, seq) VALUES (?,?,?,?)`, runID, id, e.Attempt, e.Seq)
-			}
-			if err != nil {
-				return err
-			}
-			events[i] = e
+		rows := make([][]any, len(ids))
+		for i, id := range ids {
+			rows[i] = []any{runID, id, max(attempt, 1), last + 1 + int64(i)}
 		}
-		return nil
+		if err := t.insert(`report_ids (run_id, id, attempt, seq)`, rows, `ON CONFLICT DO NOTHING`, nil); err != nil {
+			return err
+		}
+		return forms(ids, func(ids []any) error {
+			return t.each(`SELECT id, attempt, seq FROM report_ids WHERE run_id = ? AND id IN (`+marks(len(ids))+`)`, append([]any{runID}, ids...), func(rows *sql.Rows) error {
+				var id string
+				var place runner.EventID
+				err := rows.Scan(&id, &place.Attempt, &place.Seq)
+				places[id] = place
+				return err
+			})
+		})
 	})
 	if err != nil {
 		return 0, err
+	}
+	events := make([]pipelines.Event, len(reports))
+	for i, r := range reports {
+		events[i] = r.Event
+		events[i].Attempt, events[i].Seq = places[ids[i]].Attempt, places[ids[i]].Seq
 	}
 	return s.AppendEvents(ctx, runID, events)
 }

@@ -49,7 +49,7 @@ func (s *Store) Checkpoints(ctx context.Context, runID string) ([]pipelines.Chec
 
 // BestCheckpoints are the newest announcements of the name "best", by run id.
 func (s *Store) BestCheckpoints(ctx context.Context, runIDs ...string) (map[string]pipelines.Checkpoint, error) {
-	found, err := listOf(ctx, s, "list best checkpoints of", runIDs, func(rows *sql.Rows) (c pipelines.Checkpoint, err error) {
+	found, err := listOf(ctx, s, "list best checkpoints", runIDs, func(rows *sql.Rows) (c pipelines.Checkpoint, err error) {
 		var runID, body string
 		if err = rows.Scan(&runID, &body); err != nil {
 			return c, err

@@ -198,14 +198,25 @@ func listOnce[T any](ctx context.Context, s *Store, scan func(*sql.Rows) (T, err
 }
 
 // listOf scans every row of a query about some runs, whose ids stand where it
-// has %s. Several runs are asked about at once, in few forms of the query.
+// has %s.
 func listOf[T any](ctx context.Context, s *Store, doing string, runIDs []string, scan func(*sql.Rows) (T, error), query string) ([]T, error) {
 	out := []T{}
-	for len(runIDs) > 0 {
-		now := runIDs[:min(len(runIDs), rowsAtOnce[0])]
-		runIDs = runIDs[len(now):]
-		n := len(now)
-		for _, form := range rowsAtOnce { // the least that holds them
+	err := forms(runIDs, func(ids []any) error {
+		rows, err := list(ctx, s, doing, scan, strings.ReplaceAll(query, "%s", marks(len(ids))), ids...)
+		out = append(out, rows...)
+		return err
+	})
+	return out, err
+}
+
+// forms hands ids on many at a time, in numbers that few forms of a query
+// hold: what is missing of one is made up with the last id.
+func forms(ids []string, do func(ids []any) error) error {
+	for len(ids) > 0 {
+		now := ids[:min(len(ids), rowsAtOnce[0])]
+		ids = ids[len(now):]
+		n := rowsAtOnce[0]
+		for _, form := range rowsAtOnce {
 			if form >= len(now) {
 				n = form
 			}
@@ -214,13 +225,11 @@ func listOf[T any](ctx context.Context, s *Store, doing string, runIDs []string,
 		for i := range args {
 			args[i] = now[min(i, len(now)-1)]
 		}
-		rows, err := list(ctx, s, doing+" run "+strings.Join(now, ", "), scan, strings.ReplaceAll(query, "%s", marks(n)), args...)
-		if err != nil {
-			return nil, err
+		if err := do(args); err != nil {
+			return err
 		}
-		out = append(out, rows...)
 	}
-	return out, nil
+	return nil
 }
 
 // Times are stored as nanoseconds since 1970, the zero time as 0.
