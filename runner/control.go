@@ -30,46 +30,41 @@ const statesAtOnce = 4
 
 // States looks at runs' processes, by run id. A run whose executor cannot tell
 // is RunUnknown.
-func (a *Applier) States(ctx context.Context, runs ...pipelines.Run) (map[string]RunState, error) {
-	states := make(map[string]RunState, len(runs))
-	var open []string
-	for _, run := range runs {
-		states[run.ID] = RunEnded
-		if !run.Status.Ended() {
-			states[run.ID] = RunInterrupted
-			open = append(open, run.ID)
-		}
-	}
-	attempts, err := a.openAttempts(ctx, open...)
-	if err != nil {
-		return nil, err
-	}
+func (a *Applier) States(ctx context.Context, standings []Standing) map[string]RunState {
+	states := make(map[string]RunState, len(standings))
 	var mu sync.Mutex
-	each, one := errgroup.WithContext(ctx)
-	each.SetLimit(statesAtOnce)
-	for _, run := range runs {
-		at, ok := attempts[run.ID]
-		if !ok {
-			continue
+	var asking errgroup.Group // whose functions do not fail
+	asking.SetLimit(statesAtOnce)
+	for _, s := range standings {
+		switch {
+		case s.Run.Status.Ended():
+			states[s.Run.ID] = RunEnded
+		case s.Open == nil:
+			states[s.Run.ID] = RunInterrupted
+		default:
+			asking.Go(func() error {
+				state := a.probe(ctx, s.Run, *s.Open)
+				mu.Lock()
+				defer mu.Unlock()
+				states[s.Run.ID] = state
+				return nil
+			})
 		}
-		each.Go(func() error {
-			state := a.probe(one, run, at)
-			mu.Lock()
-			defer mu.Unlock()
-			states[run.ID] = state
-			return nil
-		})
 	}
-	return states, each.Wait()
+	_ = asking.Wait()
+	return states
 }
 
 // State looks at one run's processes.
 func (a *Applier) State(ctx context.Context, run pipelines.Run) (RunState, error) {
-	states, err := a.States(ctx, run)
+	if run.Status.Ended() {
+		return RunEnded, nil
+	}
+	at, _, err := a.open(ctx, run)
 	if err != nil {
 		return RunUnknown, err
 	}
-	return states[run.ID], nil
+	return a.States(ctx, []Standing{{Run: run, Open: at}})[run.ID], nil
 }
 
 func (a *Applier) probe(ctx context.Context, run pipelines.Run, at pipelines.Attempt) RunState {
@@ -89,36 +84,20 @@ func (a *Applier) probe(ctx context.Context, run pipelines.Run, at pipelines.Att
 	return RunUnknown
 }
 
-// openAttempts are the first attempts of runs that have not ended, by run id.
-func (a *Applier) openAttempts(ctx context.Context, runIDs ...string) (map[string]pipelines.Attempt, error) {
-	if len(runIDs) == 0 {
-		return nil, nil
-	}
-	attempts, err := a.Store.Attempts(ctx, runIDs...)
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]pipelines.Attempt{}
-	for _, at := range attempts {
-		if _, ok := out[at.RunID]; !ok && !at.Status.Ended() {
-			out[at.RunID] = at
-		}
-	}
-	return out, nil
-}
-
 // open finds a run's attempt that has not ended, and its executor.
 func (a *Applier) open(ctx context.Context, run pipelines.Run) (*pipelines.Attempt, Executor, error) {
 	exec, err := a.Executor(executorOf(run))
 	if err != nil {
 		return nil, nil, err
 	}
-	attempts, err := a.openAttempts(ctx, run.ID)
+	attempts, err := a.Store.Attempts(ctx, run.ID)
 	if err != nil {
 		return nil, nil, err
 	}
-	if at, ok := attempts[run.ID]; ok {
-		return &at, exec, nil
+	for i := range attempts {
+		if !attempts[i].Status.Ended() {
+			return &attempts[i], exec, nil
+		}
 	}
 	return nil, exec, nil
 }

@@ -113,11 +113,14 @@ type Store interface {
 	RunByJob(ctx context.Context, jobID int64) (pipelines.Run, error)
 	// Runs lists newest first.
 	Runs(ctx context.Context, f RunFilter) ([]pipelines.Run, error)
+	// Standings lists the same runs with what a status tells of them, as one
+	// answer of the store: CI polls it.
+	Standings(ctx context.Context, f RunFilter) ([]Standing, error)
 
 	CreateAttempt(ctx context.Context, a pipelines.Attempt) error
 	UpdateAttempt(ctx context.Context, a pipelines.Attempt) error
-	// Attempts lists the attempts of a run, or of several, each run's first to last.
-	Attempts(ctx context.Context, runIDs ...string) ([]pipelines.Attempt, error)
+	// Attempts lists a run's attempts, first to last.
+	Attempts(ctx context.Context, runID string) ([]pipelines.Attempt, error)
 
 	// AppendEvents files events of a run, each (attempt, seq) once however
 	// often it arrives, and derives rows from them: metrics (one visible row
@@ -131,8 +134,6 @@ type Store interface {
 	Metrics(ctx context.Context, f MetricFilter) ([]MetricRow, error)
 	Validations(ctx context.Context, runID string) ([]pipelines.Validation, error)
 	Checkpoints(ctx context.Context, runID string) ([]pipelines.Checkpoint, error)
-	// BestCheckpoints are the newest checkpoints named "best" of these runs, by run id.
-	BestCheckpoints(ctx context.Context, runIDs ...string) (map[string]pipelines.Checkpoint, error)
 	Artifacts(ctx context.Context, runID string) ([]pipelines.Artifact, error)
 	Messages(ctx context.Context, runID string, limit int) ([]MessageRow, error)
 
@@ -179,6 +180,26 @@ type RunFilter struct {
 	Newest     bool   // only each step's newest of those that match
 	Limit      int    // 0 = 1000
 	Offset     int
+}
+
+// Standing is where a run is.
+type Standing struct {
+	Run pipelines.Run
+	// Open is the first attempt that has not ended, without its applied config,
+	// of a run that has not ended either; nil = there is none.
+	Open *pipelines.Attempt
+	Best *pipelines.Checkpoint // the newest of that name; nil = none, or there is a result
+}
+
+// Metrics are those of the run's result, or of its best checkpoint so far.
+func (s Standing) Metrics() map[string]float64 {
+	switch {
+	case s.Run.Result != nil:
+		return s.Run.Result.Metrics
+	case s.Best != nil:
+		return s.Best.Metrics
+	}
+	return nil
 }
 
 // EventID is an event's place within a run.

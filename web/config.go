@@ -18,21 +18,21 @@ type Store interface {
 	Run(ctx context.Context, id string) (pipelines.Run, error)
 	RunByJob(ctx context.Context, jobID int64) (pipelines.Run, error)
 	Runs(ctx context.Context, f runner.RunFilter) ([]pipelines.Run, error)
-	Attempts(ctx context.Context, runIDs ...string) ([]pipelines.Attempt, error)
+	Standings(ctx context.Context, f runner.RunFilter) ([]runner.Standing, error)
+	Attempts(ctx context.Context, runID string) ([]pipelines.Attempt, error)
 	Events(ctx context.Context, runID string, after runner.EventID, limit int) ([]pipelines.Event, error)
 	Metrics(ctx context.Context, f runner.MetricFilter) ([]runner.MetricRow, error)
 	Validations(ctx context.Context, runID string) ([]pipelines.Validation, error)
 	Checkpoints(ctx context.Context, runID string) ([]pipelines.Checkpoint, error)
-	BestCheckpoints(ctx context.Context, runIDs ...string) (map[string]pipelines.Checkpoint, error)
 	Artifacts(ctx context.Context, runID string) ([]pipelines.Artifact, error)
 	Messages(ctx context.Context, runID string, limit int) ([]runner.MessageRow, error)
 }
 
 // Control looks at runs' processes and stops them. *runner.Applier fulfils it.
 type Control interface {
-	// States are what is true of runs now, by run id. A run that nothing can
-	// be told about is RunUnknown.
-	States(ctx context.Context, runs ...pipelines.Run) (map[string]runner.RunState, error)
+	State(ctx context.Context, run pipelines.Run) (runner.RunState, error)
+	// States are what is true of runs now, by run id.
+	States(ctx context.Context, standings []runner.Standing) map[string]runner.RunState
 	// Cancel returns once the run has ended.
 	Cancel(ctx context.Context, run pipelines.Run) error
 }

@@ -197,11 +197,11 @@ func (s *Server) state(ctx context.Context, run pipelines.Run) runner.RunState {
 	if run.Status.Ended() {
 		return runner.RunEnded
 	}
-	states, err := s.cfg.Control.States(ctx, run)
+	state, err := s.cfg.Control.State(ctx, run)
 	if err != nil {
 		return runner.RunUnknown
 	}
-	return states[run.ID]
+	return state
 }
 
 func table(m map[string]map[string]float64) map[string]map[string]Number {

@@ -105,15 +105,19 @@ func (agreeable) Evaluate(context.Context, submit.Operation, submit.Submission) 
 // control is what the server asks about processes.
 type control struct{ s *site }
 
-func (c control) States(_ context.Context, runs ...pipelines.Run) (map[string]runner.RunState, error) {
+func (c control) State(_ context.Context, run pipelines.Run) (runner.RunState, error) {
+	return cmp.Or(c.s.state, runner.RunLive), nil
+}
+
+func (c control) States(_ context.Context, standings []runner.Standing) map[string]runner.RunState {
 	states := map[string]runner.RunState{}
-	for _, run := range runs {
-		states[run.ID] = cmp.Or(c.s.state, runner.RunLive)
-		if run.Status.Ended() {
-			states[run.ID] = runner.RunEnded
+	for _, st := range standings {
+		states[st.Run.ID] = cmp.Or(c.s.state, runner.RunLive)
+		if st.Run.Status.Ended() {
+			states[st.Run.ID] = runner.RunEnded
 		}
 	}
-	return states, nil
+	return states
 }
 
 func (c control) Cancel(ctx context.Context, run pipelines.Run) error {

@@ -61,22 +61,15 @@ type RunStatus struct {
 const statusRuns = 1000
 
 func (s *Server) status(ctx context.Context, in *statusInput) (*statusOutput, error) {
-	runs, err := s.cfg.Store.Runs(ctx, runner.RunFilter{Pipeline: in.Pipeline, Commit: in.Commit, Branch: in.Branch, Newest: true, Limit: statusRuns})
+	standings, err := s.cfg.Store.Standings(ctx, runner.RunFilter{Pipeline: in.Pipeline, Commit: in.Commit, Branch: in.Branch, Newest: true, Limit: statusRuns})
 	if err != nil {
 		return nil, err
 	}
-	list := &StatusList{V: 1, Total: len(runs), Count: map[string]int{}, Runs: make([]RunStatus, len(runs))}
-	states, err := s.cfg.Control.States(ctx, runs...)
-	if err != nil {
-		return nil, err
-	}
-	best, err := s.best(ctx, runs)
-	if err != nil {
-		return nil, err
-	}
-	for i, run := range runs {
-		list.Count[string(run.Status)]++
-		list.Runs[i] = statusOfRun(run, states[run.ID], best[run.ID])
+	states := s.cfg.Control.States(ctx, standings)
+	list := &StatusList{V: 1, Total: len(standings), Count: map[string]int{}, Runs: make([]RunStatus, len(standings))}
+	for i, st := range standings {
+		list.Count[string(st.Run.Status)]++
+		list.Runs[i] = runStatusOf(st, states[st.Run.ID])
 	}
 	list.State = overall(list.Runs)
 	body, err := json.Marshal(list)
@@ -127,28 +120,11 @@ func overall(runs []RunStatus) string {
 	return words[state]
 }
 
-func statusOfRun(run pipelines.Run, state runner.RunState, best map[string]float64) RunStatus {
+func runStatusOf(st runner.Standing, state runner.RunState) RunStatus {
+	run := st.Run
 	return RunStatus{
 		RunID: run.ID, JobID: run.JobID, Pipeline: run.Pipeline, Address: run.Address, Kind: run.Kind, Model: run.Model,
-		Status: run.Status, State: state, Attempt: run.Attempts, Progress: progressOf(run.Progress), Best: numbers(best),
+		Status: run.Status, State: state, Attempt: run.Attempts, Progress: progressOf(run.Progress), Best: numbers(st.Metrics()),
 		Error: run.Error, Cause: run.Cause, Started: when(run.Started), Ended: when(run.Ended),
 	}
-}
-
-// best are the metrics of runs' best checkpoints so far, by run id.
-func (s *Server) best(ctx context.Context, runs []pipelines.Run) (map[string]map[string]float64, error) {
-	out := make(map[string]map[string]float64, len(runs))
-	var ask []string
-	for _, run := range runs {
-		if run.Result != nil {
-			out[run.ID] = run.Result.Metrics
-		} else {
-			ask = append(ask, run.ID)
-		}
-	}
-	saved, err := s.cfg.Store.BestCheckpoints(ctx, ask...)
-	for id, c := range saved {
-		out[id] = c.Metrics
-	}
-	return out, err
 }

@@ -94,50 +94,28 @@ exits as apply would have.`, exitDone, exitError, exitFailed, exitCheck, exitCan
 
 func (a *app) status(ctx context.Context, store runner.Store, place storePlace, pipeline string, all bool) (statusReport, error) {
 	r := statusReport{V: 1, Time: a.Now().UTC(), Count: map[string]int{}, Runs: []runStatus{}}
-	runs, err := store.Runs(ctx, runner.RunFilter{Pipeline: pipeline})
+	standings, err := store.Standings(ctx, runner.RunFilter{Pipeline: pipeline, Newest: !all})
 	if err != nil {
 		return r, err
 	}
-	seen := map[string]bool{}
-	runs = slices.DeleteFunc(runs, func(run pipelines.Run) bool {
-		key := run.Pipeline + "\x00" + string(run.Address)
-		old := seen[key]
-		seen[key] = true
-		return old && !all
-	})
-	states, err := a.watcher(store, place).States(ctx, runs...)
-	if err != nil {
-		return r, err
-	}
-	var unfinished []string
-	for _, run := range runs {
-		if run.Result == nil {
-			unfinished = append(unfinished, run.ID)
-		}
-	}
-	best, err := store.BestCheckpoints(ctx, unfinished...)
-	if err != nil {
-		return r, err
-	}
-	for _, run := range runs {
-		r.Runs = append(r.Runs, runStatusOf(run, states[run.ID], best[run.ID].Metrics))
-		r.Count[string(run.Status)]++
+	states := a.watcher(store, place).States(ctx, standings)
+	for _, st := range standings {
+		r.Runs = append(r.Runs, runStatusOf(st, states[st.Run.ID]))
+		r.Count[string(st.Run.Status)]++
 	}
 	r.Total = len(r.Runs)
 	return r, nil
 }
 
-func runStatusOf(run pipelines.Run, state runner.RunState, best map[string]float64) runStatus {
+func runStatusOf(st runner.Standing, state runner.RunState) runStatus {
+	run := st.Run
 	s := runStatus{
 		RunID: run.ID, JobID: run.JobID, Pipeline: run.Pipeline, Address: run.Address, Kind: run.Kind, Model: run.Model,
-		Status: run.Status, State: state, Attempt: run.Attempts, Progress: run.Progress, Best: best, Error: run.Error, Cause: run.Cause,
+		Status: run.Status, State: state, Attempt: run.Attempts, Progress: run.Progress, Best: st.Metrics(), Error: run.Error, Cause: run.Cause,
 		Started: run.Started, Ended: run.Ended, Dir: run.Dir,
 	}
 	if run.Progress != nil && state == runner.RunLive {
 		s.ETA = run.Progress.ETASeconds
-	}
-	if run.Result != nil {
-		s.Best = run.Result.Metrics
 	}
 	return s
 }

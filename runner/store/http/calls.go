@@ -40,6 +40,7 @@ type Call struct {
 type Answer struct {
 	Run         *pipelines.Run                `json:"run,omitempty"`
 	Runs        []pipelines.Run               `json:"runs,omitempty"`
+	Standings   []runner.Standing             `json:"standings,omitempty"`
 	Attempts    []pipelines.Attempt           `json:"attempts,omitempty"`
 	Count       int64                         `json:"count,omitempty"`
 	Events      []pipelines.Event             `json:"events,omitempty"`
@@ -90,6 +91,10 @@ var methods = map[string]method{
 	"runs": func(ctx context.Context, s runner.Store, c Call) (Answer, error) {
 		r, err := s.Runs(ctx, value(c.Runs))
 		return Answer{Runs: r}, err
+	},
+	"standings": func(ctx context.Context, s runner.Store, c Call) (Answer, error) {
+		r, err := s.Standings(ctx, value(c.Runs))
+		return Answer{Standings: r}, err
 	},
 	"create_attempt": func(ctx context.Context, s runner.Store, c Call) (Answer, error) {
 		return Answer{}, s.CreateAttempt(ctx, value(c.Attempt))

@@ -91,6 +91,11 @@ func (s *Store) Runs(ctx context.Context, f runner.RunFilter) ([]pipelines.Run, 
 	return filled(a.Runs), err
 }
 
+func (s *Store) Standings(ctx context.Context, f runner.RunFilter) ([]runner.Standing, error) {
+	a, err := s.call(ctx, "standings", Call{Runs: &f})
+	return filled(a.Standings), err
+}
+
 func (s *Store) CreateAttempt(ctx context.Context, at pipelines.Attempt) error {
 	_, err := s.call(ctx, "create_attempt", Call{Attempt: &at})
 	return err
@@ -101,17 +106,9 @@ func (s *Store) UpdateAttempt(ctx context.Context, at pipelines.Attempt) error {
 	return err
 }
 
-// Attempts asks about one run after the other, as does BestCheckpoints.
-func (s *Store) Attempts(ctx context.Context, runIDs ...string) ([]pipelines.Attempt, error) {
-	out := []pipelines.Attempt{}
-	for _, id := range runIDs {
-		a, err := s.call(ctx, "attempts", Call{ID: id})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, a.Attempts...)
-	}
-	return out, nil
+func (s *Store) Attempts(ctx context.Context, runID string) ([]pipelines.Attempt, error) {
+	a, err := s.call(ctx, "attempts", Call{ID: runID})
+	return filled(a.Attempts), err
 }
 
 // batchBytes is how much of events goes into one request; the server's bound
@@ -167,22 +164,6 @@ func (s *Store) Validations(ctx context.Context, runID string) ([]pipelines.Vali
 func (s *Store) Checkpoints(ctx context.Context, runID string) ([]pipelines.Checkpoint, error) {
 	a, err := s.call(ctx, "checkpoints", Call{ID: runID})
 	return filled(a.Checkpoints), err
-}
-
-func (s *Store) BestCheckpoints(ctx context.Context, runIDs ...string) (map[string]pipelines.Checkpoint, error) {
-	out := map[string]pipelines.Checkpoint{}
-	for _, id := range runIDs {
-		saved, err := s.Checkpoints(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range saved {
-			if c.Name == "best" {
-				out[id] = c
-			}
-		}
-	}
-	return out, nil
 }
 
 func (s *Store) Artifacts(ctx context.Context, runID string) ([]pipelines.Artifact, error) {

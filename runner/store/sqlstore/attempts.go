@@ -41,13 +41,13 @@ func (s *Store) UpdateAttempt(ctx context.Context, a pipelines.Attempt) error {
 	})
 }
 
-// Attempts lists the attempts of a run, or of several, each run's first to last.
-func (s *Store) Attempts(ctx context.Context, runIDs ...string) ([]pipelines.Attempt, error) {
-	return listOf(ctx, s, "list attempts", runIDs, scanAttempt,
+// Attempts lists a run's attempts, first to last.
+func (s *Store) Attempts(ctx context.Context, runID string) ([]pipelines.Attempt, error) {
+	return list(ctx, s, "list attempts of run "+runID, scanAttempt,
 		`SELECT a.run_id, a.number, a.status, a.cause, a.error, a.exit_code, a.dir, a.executor, a.handle, a.applied,
 			(SELECT e.body FROM events e WHERE e.run_id = a.run_id AND e.attempt = a.number AND e.type = 'config_applied' ORDER BY e.seq DESC LIMIT 1),
 			a.started, a.ended
-		FROM attempts a WHERE a.run_id IN (%s) ORDER BY a.run_id, a.number`)
+		FROM attempts a WHERE a.run_id = ? ORDER BY a.number`, runID)
 }
 
 func scanAttempt(rows *sql.Rows) (pipelines.Attempt, error) {

@@ -47,34 +47,6 @@ func (s *Store) Checkpoints(ctx context.Context, runID string) ([]pipelines.Chec
 	return out, err
 }
 
-// BestCheckpoints are the newest announcements of the name "best", by run id.
-func (s *Store) BestCheckpoints(ctx context.Context, runIDs ...string) (map[string]pipelines.Checkpoint, error) {
-	found, err := listOf(ctx, s, "list best checkpoints", runIDs, func(rows *sql.Rows) (c pipelines.Checkpoint, err error) {
-		var runID, body string
-		if err = rows.Scan(&runID, &body); err != nil {
-			return c, err
-		}
-		var e pipelines.Event
-		if err = json.Unmarshal([]byte(body), &e); err != nil {
-			return c, err
-		}
-		c = *e.Checkpoint
-		c.RunID = runID
-		return c, nil
-	}, `SELECT e.run_id, e.body FROM checkpoints c JOIN events e ON e.run_id = c.run_id AND e.attempt = c.attempt AND e.seq = c.seq
-		WHERE c.run_id IN (%s) AND c.name = 'best' AND c.superseded = 0 AND NOT EXISTS (
-			SELECT 1 FROM checkpoints o WHERE o.run_id = c.run_id AND o.name = 'best' AND o.superseded = 0
-			AND (o.attempt > c.attempt OR o.attempt = c.attempt AND o.seq > c.seq))`)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]pipelines.Checkpoint, len(found))
-	for _, c := range found {
-		out[c.RunID] = c
-	}
-	return out, nil
-}
-
 // Artifacts lists a run's artifacts by name.
 func (s *Store) Artifacts(ctx context.Context, runID string) ([]pipelines.Artifact, error) {
 	return list(ctx, s, "list artifacts of run "+runID, func(rows *sql.Rows) (a pipelines.Artifact, err error) {

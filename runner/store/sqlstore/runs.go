@@ -88,7 +88,7 @@ func (s *Store) RunByJob(ctx context.Context, jobID int64) (pipelines.Run, error
 }
 
 func (s *Store) oneRun(ctx context.Context, column string, id any) (pipelines.Run, error) {
-	runs, err := list(ctx, s, "read run", scanRun, `SELECT `+runColumns+` FROM runs WHERE `+column+` = ?`, id)
+	runs, err := list(ctx, s, "read run", runOf, `SELECT `+runColumns+` FROM runs WHERE `+column+` = ?`, id)
 	if err != nil {
 		return pipelines.Run{}, err
 	}
@@ -100,8 +100,13 @@ func (s *Store) oneRun(ctx context.Context, column string, id any) (pipelines.Ru
 
 // Runs lists runs, newest first.
 func (s *Store) Runs(ctx context.Context, f runner.RunFilter) ([]pipelines.Run, error) {
+	which, args := selected(f)
+	return list(ctx, s, "list runs", runOf, `SELECT `+runColumns+` FROM runs`+which, args...)
+}
+
+// selected are the clauses that select the runs of a filter, newest first.
+func selected(f runner.RunFilter) (clauses string, args []any) {
 	var where []string
-	var args []any
 	for _, c := range []struct{ column, value string }{
 		{"pipeline", f.Pipeline}, {"address", string(f.Address)}, {"content_key", f.ContentKey},
 		{"status", string(f.Status)}, {"apply_id", f.ApplyID},
@@ -115,28 +120,28 @@ func (s *Store) Runs(ctx context.Context, f runner.RunFilter) ([]pipelines.Run, 
 			where, args = append(where, `apply_id IN (SELECT id FROM applies WHERE `+c.column+` = ?)`), append(args, c.value)
 		}
 	}
-	query, matching := `SELECT `+runColumns+` FROM runs`, ""
 	if len(where) > 0 {
-		matching = ` WHERE ` + strings.Join(where, " AND ")
+		clauses = ` WHERE ` + strings.Join(where, " AND ")
 	}
 	if f.Newest {
-		matching = ` WHERE job_id IN (SELECT MAX(job_id) FROM runs` + matching + ` GROUP BY pipeline, address)`
+		clauses = ` WHERE job_id IN (SELECT MAX(job_id) FROM runs` + clauses + ` GROUP BY pipeline, address)`
 	}
-	query += matching
 	limit := f.Limit
 	if limit <= 0 {
 		limit = 1000
 	}
-	query += ` ORDER BY job_id DESC LIMIT ? OFFSET ?`
-	return list(ctx, s, "list runs", scanRun, query, append(args, limit, max(f.Offset, 0))...)
+	return clauses + ` ORDER BY job_id DESC LIMIT ? OFFSET ?`, append(args, limit, max(f.Offset, 0))
 }
 
-func scanRun(rows *sql.Rows) (pipelines.Run, error) {
+func runOf(rows *sql.Rows) (pipelines.Run, error) { return scanRun(rows) }
+
+// scanRun reads runColumns, and what follows them into more.
+func scanRun(rows *sql.Rows, more ...any) (pipelines.Run, error) {
 	var r pipelines.Run
 	var result, progress sql.NullString
 	var created, started, ended int64
-	err := rows.Scan(&r.ID, &r.JobID, &r.Pipeline, &r.Address, &r.ApplyID, &r.ContentKey, &r.Status, &r.Kind, &r.Adapter, &r.Model,
-		&r.TaskType, &r.Parent, &r.Inputs, &r.Dir, &r.Executor, &r.Attempts, &r.Error, &r.Cause, &result, &progress, &created, &started, &ended)
+	err := rows.Scan(append([]any{&r.ID, &r.JobID, &r.Pipeline, &r.Address, &r.ApplyID, &r.ContentKey, &r.Status, &r.Kind, &r.Adapter, &r.Model,
+		&r.TaskType, &r.Parent, &r.Inputs, &r.Dir, &r.Executor, &r.Attempts, &r.Error, &r.Cause, &result, &progress, &created, &started, &ended}, more...)...)
 	if err != nil {
 		return r, err
 	}

@@ -197,18 +197,6 @@ func listOnce[T any](ctx context.Context, s *Store, scan func(*sql.Rows) (T, err
 	return out, rows.Err()
 }
 
-// listOf scans every row of a query about some runs, whose ids stand where it
-// has %s.
-func listOf[T any](ctx context.Context, s *Store, doing string, runIDs []string, scan func(*sql.Rows) (T, error), query string) ([]T, error) {
-	out := []T{}
-	err := forms(runIDs, func(ids []any) error {
-		rows, err := list(ctx, s, doing, scan, strings.ReplaceAll(query, "%s", marks(len(ids))), ids...)
-		out = append(out, rows...)
-		return err
-	})
-	return out, err
-}
-
 // forms hands ids on many at a time, in numbers that few forms of a query
 // hold: what is missing of one is made up with the last id.
 func forms(ids []string, do func(ids []any) error) error {

@@ -70,13 +70,6 @@ func testEventsRows(t *testing.T, open Open) {
 	if len(c) != 2 || c[0].Name != "epoch_1" || c[1].SHA256 != "2" || c[1].RunID != "r" {
 		t.Errorf("checkpoints %+v", c)
 	}
-	newRun(t, s, "without")
-	if best := must(s.BestCheckpoints(ctx, "r", "without", "none"))(t); len(best) != 1 || best["r"].SHA256 != "2" || best["r"].RunID != "r" {
-		t.Errorf("best checkpoints %+v", best)
-	}
-	if best := must(s.BestCheckpoints(ctx))(t); len(best) != 0 {
-		t.Errorf("best checkpoints of no run: %+v", best)
-	}
 	if a := must(s.Artifacts(ctx, "r"))(t); len(a) != 1 || a[0] != artifact {
 		t.Errorf("artifacts %+v", a)
 	}
@@ -109,7 +102,7 @@ func testSuperseded(t *testing.T, open Open) {
 	ctx, s := context.Background(), open(t)
 	newRun(t, s, "r")
 	checkpoint := func(attempt int, seq, step int64) pipelines.Event {
-		return event(attempt, seq, pipelines.Event{Checkpoint: &pipelines.Checkpoint{Name: "best", GlobalStep: step, SHA256: fmt.Sprint(attempt)}})
+		return event(attempt, seq, pipelines.Event{Checkpoint: &pipelines.Checkpoint{Name: "latest", GlobalStep: step, SHA256: fmt.Sprint(attempt)}})
 	}
 	validation := func(attempt int, seq, step int64) pipelines.Event {
 		return event(attempt, seq, pipelines.Event{Validation: &pipelines.Validation{Split: "val", GlobalStep: step, Loss: float64(attempt)}})
@@ -126,9 +119,6 @@ func testSuperseded(t *testing.T, open Open) {
 	}
 	if c := must(s.Checkpoints(ctx, "r"))(t); len(c) != 1 || c[0].GlobalStep != 2 {
 		t.Errorf("checkpoints after a resume: %+v", c)
-	}
-	if c := must(s.BestCheckpoints(ctx, "r"))(t); c["r"].GlobalStep != 2 {
-		t.Errorf("the best checkpoint after a resume: %+v", c)
 	}
 	must(s.AppendEvents(ctx, "r", []pipelines.Event{metric(2, 2, 3, 2), validation(2, 3, 4), checkpoint(2, 4, 4)}))(t)
 	want := []string{"loss/train/@1.1=1#1", "loss/train/@1.2=1#1", "loss/train/@1.3=2#2", "loss/val/@0.4=2#2"}

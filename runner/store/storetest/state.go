@@ -3,9 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
-	"slices"
 	"sync"
 	"testing"
 
@@ -116,29 +114,6 @@ func testAttempts(t *testing.T, open Open) {
 	got := must(s.Attempts(ctx, "r"))(t)
 	if len(got) != 2 || !reflect.DeepEqual(got[0], a) || got[1].Number != 2 {
 		t.Errorf("got %+v\nwant first %+v", got, a)
-	}
-
-	// Of many runs at once: those that have attempts.
-	ids := []string{"none"}
-	for i := range 25 {
-		id := fmt.Sprintf("s%02d", i)
-		newRun(t, s, id)
-		ok(t, s.CreateAttempt(ctx, pipelines.Attempt{RunID: id, Number: 1}))
-		ids = append(ids, id)
-	}
-	for _, n := range []int{0, 1, 2, 7, 26} {
-		of := map[string]int{}
-		for _, at := range must(s.Attempts(ctx, ids[:n]...))(t) {
-			of[at.RunID]++
-		}
-		if len(of) != max(0, n-1) || n > 1 && (of["s00"] != 1 || of[ids[n-1]] != 1) {
-			t.Errorf("attempts of %d runs: %v", n, of)
-		}
-	}
-	two := must(s.Attempts(ctx, "s00", "r"))(t)
-	two = slices.DeleteFunc(two, func(at pipelines.Attempt) bool { return at.RunID != "r" })
-	if len(two) != 2 || two[0].Number != 1 || two[1].Number != 2 {
-		t.Errorf("of two runs, those of the second: %+v", two)
 	}
 }
 

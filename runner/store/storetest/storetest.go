@@ -25,6 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) Open) {
 		{"Runs", testRuns},
 		{"RunFilters", testRunFilters},
 		{"Attempts", testAttempts},
+		{"Standings", testStandings},
 		{"Reports", testReports},
 		{"Serial", testSerial},
 		{"Source", testSource},
