@@ -12,17 +12,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/runner/mirror"
 )
 
-// Folders of a run that come home.
-const (
-	checkpoints = "checkpoints"
-	artifacts   = "artifacts"
-	inputs      = "inputs" // on the server only: what was sent
-)
+// inputs is the folder of a run, on the server only, with what was sent.
+const inputs = "inputs"
 
 // fetchOn fetches files whenever some may have appeared, until ctx ends. What
 // cannot be had now is fetched at the end.
@@ -41,126 +37,28 @@ func (d *driver) fetchOn(ctx context.Context) {
 	}
 }
 
-// fetch makes checkpoints and artifacts as they are on the server. A
-// checkpoint appears whole, under its name, or not at all.
-func (d *driver) fetch(ctx context.Context) error {
-	for try := 0; ; try++ {
-		a, err := d.call(ctx, MethodFiles, Call{})
-		if err != nil {
-			return err
-		}
-		err = d.mirror(ctx, a.Files)
-		if pipelines.CodeOf(err) != pipelines.CodeNotFound || try == 10 { // removed there in the meantime, by the retention
-			return err
-		}
-	}
+// fetch makes checkpoints and artifacts as they are on the server.
+func (d *driver) fetch(ctx context.Context) error { return mirror.Pull(ctx, d.RunDir, server{d}) }
+
+// server is the run's folder there.
+type server struct{ *driver }
+
+func (s server) Files(ctx context.Context) ([]mirror.File, error) {
+	a, err := s.call(ctx, MethodFiles, Call{})
+	return slices.DeleteFunc(a.Files, func(f mirror.File) bool {
+		return !strings.HasPrefix(f.Path, mirror.Checkpoints+"/") && !strings.HasPrefix(f.Path, mirror.Artifacts+"/")
+	}), err
 }
 
-func (d *driver) mirror(ctx context.Context, files []File) error {
-	groups := map[string][]File{} // what appears together: a checkpoint, an artifact
-	var order []string
-	for _, f := range files {
-		parts := strings.SplitN(f.Path, "/", 3)
-		if len(parts) < 2 || parts[0] != checkpoints && parts[0] != artifacts {
-			continue
-		}
-		if !filepath.IsLocal(filepath.FromSlash(f.Path)) || f.Link != "" && f.Link != path.Base(f.Link) {
-			return pipelines.Errorf(pipelines.CodeInvalid, "the server names a file %q that leads out of the run's folder", f.Path)
-		}
-		name := parts[0] + "/" + parts[1]
-		if groups[name] == nil {
-			order = append(order, name)
-		}
-		groups[name] = append(groups[name], f)
-	}
-	for _, name := range order { // links last: they point to what is here by then
-		if groups[name][0].Link == "" {
-			if err := d.bring(ctx, name, groups[name]); err != nil {
-				return err
-			}
-		}
-	}
-	for _, folder := range []string{checkpoints, artifacts} { // what was begun and is there no more
-		here, err := os.ReadDir(filepath.Join(d.RunDir, folder))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		for _, e := range here {
-			if strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), ".part") {
-				if err := os.RemoveAll(filepath.Join(d.RunDir, folder, e.Name())); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	kept := false
-	for _, name := range order {
-		kept = kept || strings.HasPrefix(name, checkpoints+"/")
-		if link := groups[name][0].Link; link != "" {
-			if err := relink(filepath.Join(d.RunDir, filepath.FromSlash(name)), link); err != nil {
-				return err
-			}
-		}
-	}
-	if !kept {
-		return nil
-	}
-	here, err := os.ReadDir(filepath.Join(d.RunDir, checkpoints))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, e := range here { // what the retention removed there
-		if name := e.Name(); groups[checkpoints+"/"+name] == nil && !strings.HasPrefix(name, ".") {
-			if err := os.RemoveAll(filepath.Join(d.RunDir, checkpoints, name)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// bring fetches one checkpoint or artifact, unless it is here.
-func (d *driver) bring(ctx context.Context, name string, files []File) error {
-	final := filepath.Join(d.RunDir, filepath.FromSlash(name))
-	if same(d.RunDir, files) {
-		return nil
-	}
-	part := filepath.Join(filepath.Dir(final), "."+filepath.Base(final)+".part")
-	for _, f := range files {
-		to := part + strings.TrimPrefix(filepath.FromSlash(f.Path), filepath.FromSlash(name))
-		if err := d.download(ctx, f, to); err != nil {
-			return err
-		}
-	}
-	if err := os.RemoveAll(final); err != nil {
-		return err
-	}
-	return os.Rename(part, final)
-}
-
-// same reports that all files are here as they are there.
-func same(runDir string, files []File) bool {
-	for _, f := range files {
-		info, err := os.Stat(filepath.Join(runDir, filepath.FromSlash(f.Path)))
-		if err != nil || info.Size() != f.Size || !info.ModTime().Equal(f.MTime) {
-			return false
-		}
-	}
-	return true
-}
-
-// download fetches a file piece by piece.
-func (d *driver) download(ctx context.Context, f File, to string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o644)
+// Fetch fetches a file piece by piece.
+func (s server) Fetch(ctx context.Context, f mirror.File, to string) error {
+	out, err := os.Create(to)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
 	for at := int64(0); at < f.Size; {
-		a, err := d.call(ctx, MethodRead, Call{Path: f.Path, At: at})
+		a, err := s.call(ctx, MethodRead, Call{Path: f.Path, At: at})
 		if err != nil {
 			return err
 		}
@@ -172,28 +70,7 @@ func (d *driver) download(ctx context.Context, f File, to string) error {
 		}
 		at += int64(len(a.Data))
 	}
-	if err := out.Sync(); err != nil {
-		return err
-	}
-	return os.Chtimes(to, time.Time{}, f.MTime)
-}
-
-// relink makes a link, or sets it anew, in one step.
-func relink(at, to string) error {
-	if now, err := os.Readlink(at); err == nil && now == to {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-		return err
-	}
-	next := filepath.Join(filepath.Dir(at), "."+filepath.Base(at)+".part")
-	if err := os.RemoveAll(next); err != nil {
-		return err
-	}
-	if err := os.Symlink(to, next); err != nil {
-		return err
-	}
-	return os.Rename(next, at)
+	return out.Close()
 }
 
 // sendInputs sends the weights and checkpoints that a task names, and names
@@ -246,34 +123,25 @@ func (d *driver) sendInputs(ctx context.Context, t pipelines.Task) (pipelines.Ta
 // them, those that are here: the attempt goes on from the newest.
 func (d *driver) sendCheckpoints(ctx context.Context) error {
 	a, err := d.call(ctx, MethodFiles, Call{})
-	if err != nil || slices.ContainsFunc(a.Files, func(f File) bool { return strings.HasPrefix(f.Path, checkpoints+"/") }) {
+	if err != nil || slices.ContainsFunc(a.Files, func(f mirror.File) bool { return strings.HasPrefix(f.Path, mirror.Checkpoints+"/") }) {
 		return err
 	}
-	here, err := os.ReadDir(filepath.Join(d.RunDir, checkpoints))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	here, err := mirror.List(d.RunDir, mirror.Checkpoints)
 	if err != nil {
 		return err
 	}
-	links := map[string]string{}
-	for _, e := range here {
-		local, to := filepath.Join(d.RunDir, checkpoints, e.Name()), path.Join(checkpoints, e.Name())
-		switch {
-		case strings.HasPrefix(e.Name(), "."):
-		case e.Type()&fs.ModeSymlink != 0:
-			if links[to], err = os.Readlink(local); err != nil {
-				return err
-			}
-		default:
-			if err := d.upload(ctx, local, to); err != nil {
+	for _, f := range here {
+		if f.Link == "" {
+			if err := d.uploadFile(ctx, filepath.Join(d.RunDir, filepath.FromSlash(f.Path)), f.Path); err != nil {
 				return err
 			}
 		}
 	}
-	for to, link := range links {
-		if _, err := d.call(ctx, MethodWrite, Call{Path: to, Link: link}); err != nil {
-			return err
+	for _, f := range here {
+		if f.Link != "" {
+			if _, err := d.call(ctx, MethodWrite, Call{Path: f.Path, Link: f.Link}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -3,8 +3,10 @@ package remote
 import (
 	"time"
 
+	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/mirror"
 )
 
 // What client and server say to each other, as JSON in
@@ -16,6 +18,7 @@ const (
 	MethodFiles  = "files"  // what the run's folder holds
 	MethodRead   = "read"   // Path, At: a piece of a file
 	MethodWrite  = "write"  // Path, At, Data, or Link: a file that the attempt starts from
+	MethodHome   = "home"   // all of an attempt that has ended was fetched
 )
 
 // Piece is how much of a file travels at a time, in bytes.
@@ -47,6 +50,7 @@ const MaxWait = 10
 type Order struct {
 	Task    pipelines.Task         `json:"task"`
 	Dataset *pipelines.DatasetSpec `json:"dataset,omitempty"`
+	Adapter *adapters.Info         `json:"adapter,omitempty"` // that the step was planned with
 	Env     map[string]string      `json:"env,omitempty"`
 	// Secrets are kept in memory only.
 	Secrets map[string]string `json:"secrets,omitempty"`
@@ -77,15 +81,7 @@ type Answer struct {
 	Log    int64  `json:"log,omitempty"`  // behind the output
 	Done   bool   `json:"done,omitempty"` // it has ended and all was read
 
-	Files []File `json:"files,omitempty"`
-	Data  []byte `json:"data,omitempty"`
-	Size  int64  `json:"size,omitempty"` // of the file that is read or written
-}
-
-// File is one of the run's folder.
-type File struct {
-	Path  string    `json:"path"`
-	Size  int64     `json:"size"`
-	MTime time.Time `json:"mtime"`
-	Link  string    `json:"link,omitempty"`
+	Files []mirror.File `json:"files,omitempty"`
+	Data  []byte        `json:"data,omitempty"`
+	Size  int64         `json:"size,omitempty"` // of the file that is read or written
 }

@@ -69,11 +69,3 @@ type Done struct {
 	Code  int    `json:"code"`
 	Error string `json:"error,omitempty"` // why the step could not be started
 }
-
-// Entry is a file or link below a folder.
-type Entry struct {
-	Path   string `json:"path"` // relative, with slashes
-	Size   int64  `json:"size"`
-	Time   int64  `json:"time"` // of the last change, in ns since 1970
-	Target string `json:"target,omitempty"`
-}

@@ -9,8 +9,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/trainwright/trainwright/runner/mirror"
 )
 
 func query(pairs ...string) url.Values {
@@ -21,68 +25,61 @@ func query(pairs ...string) url.Values {
 	return q
 }
 
-func (c *caller) tree(ctx context.Context, root string) ([]Entry, error) {
+func (c *caller) tree(ctx context.Context, root string) ([]mirror.File, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute) // of a million files
 	defer cancel()
-	var list []Entry
+	var list []mirror.File
 	return list, c.get(ctx, "/v1/tree", query("root", root), &list)
 }
 
 // fetchCheckpoints brings the run's checkpoints that are at home and not in
-// the volume, or other than there. What only the volume has stays: an earlier
-// attempt may have ended before it was sent.
+// the volume, or other than there.
 func (r *relay) fetchCheckpoints(ctx context.Context) error {
-	dir := filepath.Join(r.spec.RunDir, "checkpoints")
-	there, err := r.home.tree(ctx, "checkpoints")
-	if err != nil {
+	s := &atHome{relay: r}
+	if err := mirror.Pull(ctx, r.spec.RunDir, s); err != nil {
 		return err
 	}
-	here, err := List(dir)
-	if err != nil {
-		return err
-	}
-	have := byTop(here)
-	r.there = byTop(there)
-	for name, files := range r.there {
-		if same(files, have[name]) {
-			continue
-		}
-		if err := r.fetchCheckpoint(ctx, dir, name, files); err != nil {
-			return err
-		}
-	}
-	return nil
+	var err error
+	r.there, err = mirror.Group(s.list)
+	return err
 }
 
-func (r *relay) fetchCheckpoint(ctx context.Context, dir, name string, files []Entry) error {
-	if len(files) == 1 && files[0].Target != "" {
-		return link(dir, name, files[0].Target)
+// atHome is the run's folder at home.
+type atHome struct {
+	*relay
+	list []mirror.File
+}
+
+// Files lists also what only the volume has, which stays: an earlier attempt
+// may have ended before it was sent.
+func (s *atHome) Files(ctx context.Context) ([]mirror.File, error) {
+	var err error
+	if s.list, err = s.home.tree(ctx, mirror.Checkpoints); err != nil {
+		return nil, err
 	}
-	if len(files) == 1 && files[0].Path == "" {
-		e := files[0]
-		e.Path = name
-		return r.fetchFile(ctx, "checkpoints", e, filepath.Join(dir, name))
-	}
-	tmp, err := os.MkdirTemp(dir, ".incoming-")
+	there, err := mirror.Group(s.list)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer os.RemoveAll(tmp)
-	for _, e := range files {
-		to := filepath.Join(tmp, filepath.FromSlash(e.Path))
-		e.Path = name + "/" + e.Path
-		if err := r.fetchFile(ctx, "checkpoints", e, to); err != nil {
-			return err
+	here, err := mirror.List(s.spec.RunDir, mirror.Checkpoints)
+	if err != nil {
+		return nil, err
+	}
+	have, err := mirror.Group(here)
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Clone(s.list)
+	for name, files := range have {
+		if there[name] == nil {
+			all = append(all, files...)
 		}
 	}
-	if err := os.Chmod(tmp, 0o755); err != nil {
-		return err
-	}
-	to := filepath.Join(dir, name)
-	if err := os.RemoveAll(to); err != nil {
-		return err
-	}
-	return os.Rename(tmp, to)
+	return all, nil
+}
+
+func (s *atHome) Fetch(ctx context.Context, f mirror.File, to string) error {
+	return s.fetch(ctx, mirror.Checkpoints, strings.TrimPrefix(f.Path, mirror.Checkpoints+"/"), to)
 }
 
 // fetchData fills a volume with a folder's files, those it lacks only: a
@@ -99,7 +96,7 @@ func (r *relay) fetchData(ctx context.Context, p Pull) error {
 	if err != nil {
 		return err
 	}
-	work := make(chan Entry)
+	work := make(chan mirror.File)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -107,7 +104,7 @@ func (r *relay) fetchData(ctx context.Context, p Pull) error {
 		wg.Go(func() {
 			for e := range work {
 				to := filepath.Join(p.Path, filepath.FromSlash(e.Path))
-				if info, err := os.Stat(to); err == nil && info.Size() == e.Size && info.ModTime().UnixNano() == e.Time {
+				if info, err := os.Stat(to); err == nil && info.Size() == e.Size && info.ModTime().Equal(e.Time) {
 					continue
 				}
 				if err := r.fetchFile(ctx, p.Path, e, to); err != nil {
@@ -120,9 +117,7 @@ func (r *relay) fetchData(ctx context.Context, p Pull) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if e.Target == "" {
-			work <- e
-		}
+		work <- e
 	}
 	close(work)
 	wg.Wait()

@@ -19,6 +19,7 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/pipelines/spool"
+	"github.com/trainwright/trainwright/runner/mirror"
 )
 
 // Home takes in what a relay sends: it appends events to the host's spool and
@@ -36,7 +37,6 @@ type Home struct {
 	stop   bool
 	done   *Done
 	heard  time.Time
-	moves  sync.Mutex // one change of the run's folder at a time
 }
 
 // NewHome opens the attempt's spool on the host. log gets the step's output.
@@ -208,22 +208,9 @@ func (h *Home) takeDone(w http.ResponseWriter, r *http.Request) {
 	h.answer(w, err)
 }
 
-// place is the path on the host of "checkpoints/NAME" or "artifacts/NAME".
-func (h *Home) place(r *http.Request) (dir, name string, err error) {
-	room, name, _ := strings.Cut(r.URL.Query().Get("path"), "/")
-	if room != "checkpoints" && room != "artifacts" || !plainName(name) {
-		return "", "", fmt.Errorf("%q is no checkpoint or artifact", r.URL.Query().Get("path"))
-	}
-	return filepath.Join(h.spec.RunDir, room), name, nil
-}
-
-func plainName(name string) bool {
-	return name != "" && !strings.HasPrefix(name, ".") && !strings.ContainsAny(name, "/\\\x00")
-}
-
 // readable is a folder that a relay may read: the run's, or one it pulls.
 func (h *Home) readable(root string) (string, error) {
-	if root == "checkpoints" {
+	if root == mirror.Checkpoints {
 		return filepath.Join(h.spec.RunDir, root), nil
 	}
 	for _, p := range h.spec.Pulls {
@@ -234,26 +221,18 @@ func (h *Home) readable(root string) (string, error) {
 	return "", fmt.Errorf("%q is not for this step", root)
 }
 
+// tree lists the run's checkpoints, or data.
 func (h *Home) tree(w http.ResponseWriter, r *http.Request) {
-	root, err := h.readable(r.URL.Query().Get("root"))
-	var list []Entry
-	if err == nil {
-		if list, err = List(root); err == nil && root == filepath.Join(h.spec.RunDir, "checkpoints") {
-			reply(w, list)
-			return
-		}
+	var list []mirror.File
+	var err error
+	if root := r.URL.Query().Get("root"); root == mirror.Checkpoints {
+		list, err = mirror.List(h.spec.RunDir, mirror.Checkpoints)
+	} else if root, err = h.readable(root); err == nil {
+		list, err = listData(root)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
-	}
-	for i := range list { // of data, links are followed: only files are wanted
-		if list[i].Target == "" {
-			continue
-		}
-		if info, err := os.Stat(filepath.Join(root, filepath.FromSlash(list[i].Path))); err == nil && info.Mode().IsRegular() {
-			list[i].Size, list[i].Time, list[i].Target = info.Size(), info.ModTime().UnixNano(), ""
-		}
 	}
 	reply(w, list)
 }
@@ -279,39 +258,33 @@ func (h *Home) file(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, f) // a short answer is seen by its reader
 }
 
-func (h *Home) putTree(w http.ResponseWriter, r *http.Request) {
-	dir, name, err := h.place(r)
+// change changes a checkpoint or artifact of the run.
+func (h *Home) change(w http.ResponseWriter, r *http.Request, how func(f *mirror.Folder, name string) error) {
+	name := r.URL.Query().Get("path")
+	if !ships(name) {
+		h.answer(w, fmt.Errorf("%q is no checkpoint or artifact", name))
+		return
+	}
+	f, err := mirror.Open(r.Context(), h.spec.RunDir)
 	if err == nil {
-		h.moves.Lock()
-		defer h.moves.Unlock()
-		err = unpack(bufio.NewReaderSize(r.Body, 1<<20), dir, name)
+		err = errors.Join(how(f, name), f.Close())
 	}
 	if err != nil {
-		err = fmt.Errorf("take in %s: %w", r.URL.Query().Get("path"), err)
+		err = fmt.Errorf("take in %s: %w", name, err)
 	}
 	h.answer(w, err)
+}
+
+func (h *Home) putTree(w http.ResponseWriter, r *http.Request) {
+	h.change(w, r, func(f *mirror.Folder, name string) error {
+		return f.Replace(name, func(part string) error { return unpack(bufio.NewReaderSize(r.Body, 1<<20), part) })
+	})
 }
 
 func (h *Home) putLink(w http.ResponseWriter, r *http.Request) {
-	dir, name, err := h.place(r)
-	target := r.URL.Query().Get("target")
-	if err == nil && !plainName(target) {
-		err = fmt.Errorf("a link to %q is refused", target)
-	}
-	if err == nil {
-		h.moves.Lock()
-		defer h.moves.Unlock()
-		err = link(dir, name, target)
-	}
-	h.answer(w, err)
+	h.change(w, r, func(f *mirror.Folder, name string) error { return f.Link(name, r.URL.Query().Get("target")) })
 }
 
 func (h *Home) deleteTree(w http.ResponseWriter, r *http.Request) {
-	dir, name, err := h.place(r)
-	if err == nil {
-		h.moves.Lock()
-		defer h.moves.Unlock()
-		err = os.RemoveAll(filepath.Join(dir, name))
-	}
-	h.answer(w, err)
+	h.change(w, r, func(f *mirror.Folder, name string) error { return f.Remove(name) })
 }

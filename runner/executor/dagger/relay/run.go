@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/trainwright/trainwright/pipelines/spool"
+	"github.com/trainwright/trainwright/runner/mirror"
 )
 
 // Run is the process inside the container: it starts the command of spec,
@@ -44,7 +45,7 @@ func fail(err error) int {
 type relay struct {
 	spec    Spec
 	home    *caller
-	there   map[string][]Entry // the run's checkpoints that were at home at the start
+	there   mirror.Entries // the run's checkpoints that were at home at the start
 	stopped atomic.Bool
 	shipper
 }
@@ -160,8 +161,18 @@ func (r *relay) fetchAll(ctx context.Context) error {
 	return nil
 }
 
-// fetchFile fetches root/e.Path into to, under another name until it is whole.
-func (r *relay) fetchFile(ctx context.Context, root string, e Entry, to string) error {
+// fetch writes root/path at home to a file.
+func (r *relay) fetch(ctx context.Context, root, path, to string) error {
+	f, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = r.home.fetch(ctx, query("root", root, "path", path), f)
+	return errors.Join(err, f.Close())
+}
+
+// fetchFile fetches a file of data, under another name until it is whole.
+func (r *relay) fetchFile(ctx context.Context, root string, e mirror.File, to string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
@@ -169,17 +180,20 @@ func (r *relay) fetchFile(ctx context.Context, root string, e Entry, to string) 
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // once it has its name this finds nothing
-	n, err := r.home.fetch(ctx, query("root", root, "path", e.Path), f)
-	if err == nil && n != e.Size {
-		err = fmt.Errorf("%d of %d bytes came: %w", n, e.Size, io.ErrUnexpectedEOF)
-	}
-	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+	tmp := f.Name()
+	defer os.Remove(tmp) // once it has its name this finds nothing
+	if err := errors.Join(f.Chmod(0o644), f.Close(), r.fetch(ctx, root, e.Path, tmp)); err != nil {
 		return fmt.Errorf("%s: %w", e.Path, err)
 	}
-	at := time.Unix(0, e.Time)
-	if err := os.Chtimes(f.Name(), at, at); err != nil {
+	info, err := os.Stat(tmp)
+	if err == nil && info.Size() != e.Size {
+		err = fmt.Errorf("%s: %d of %d bytes came: %w", e.Path, info.Size(), e.Size, io.ErrUnexpectedEOF)
+	}
+	if err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), to)
+	if err := os.Chtimes(tmp, e.Time, e.Time); err != nil {
+		return err
+	}
+	return os.Rename(tmp, to)
 }

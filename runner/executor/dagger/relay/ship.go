@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,22 +16,24 @@ import (
 
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
+	"github.com/trainwright/trainwright/runner/mirror"
 )
 
 // shipper sends home what the step writes. It is used by one goroutine.
 type shipper struct {
 	spec   Spec
 	home   *caller
-	offset int64              // in the spool, up to which events are home
-	log    int64              // bytes of the log that are home
-	kept   map[string][]Entry // "checkpoints/epoch_3" as it is at home
+	offset int64           // in the spool, up to which events are home
+	log    int64           // bytes of the log that are home
+	kept   mirror.Entries  // checkpoints and artifacts as they are at home
+	named  map[string]bool // those that are to be there
 }
 
 // newShipper begins with the checkpoints that are at home.
-func newShipper(spec Spec, home *caller, checkpoints map[string][]Entry) shipper {
-	s := shipper{spec: spec, home: home, kept: map[string][]Entry{}}
+func newShipper(spec Spec, home *caller, checkpoints mirror.Entries) shipper {
+	s := shipper{spec: spec, home: home, kept: mirror.Entries{}, named: map[string]bool{}}
 	for name, files := range checkpoints {
-		s.kept["checkpoints/"+name] = files
+		s.kept[name], s.named[name] = files, true
 	}
 	return s
 }
@@ -58,16 +61,18 @@ func (s *shipper) shipAll(ctx context.Context) error {
 	if err := s.ship(ctx); err != nil {
 		return err
 	}
-	list, err := List(filepath.Join(s.spec.RunDir, "artifacts"))
+	list, err := mirror.List(s.spec.RunDir, mirror.Artifacts)
 	if err != nil {
 		return err
 	}
-	for name := range byTop(list) {
-		if err := s.keep(ctx, "artifacts", name); err != nil {
-			return err
-		}
+	made, err := mirror.Group(list)
+	if err != nil {
+		return err
 	}
-	return s.tidy(ctx)
+	for name := range made {
+		s.named[name] = true
+	}
+	return s.catchUp(ctx)
 }
 
 // ship sends what came since the last time.
@@ -184,97 +189,72 @@ func (s *shipper) keepNamed(ctx context.Context, e pipelines.Event) error {
 		}
 	}
 	for _, p := range paths {
-		rel, err := filepath.Rel(s.spec.RunDir, p)
-		if err != nil {
-			continue
-		}
-		room, rest, _ := strings.Cut(filepath.ToSlash(rel), "/")
-		name, _, _ := strings.Cut(rest, "/")
-		if room != "checkpoints" && room != "artifacts" || !plainName(name) {
-			continue // a checkpoint of another run
-		}
-		if err := s.keep(ctx, room, name); err != nil {
-			return err
-		}
+		s.name(p)
 	}
-	if e.Checkpoint == nil {
-		return nil
-	}
-	return s.tidy(ctx)
+	return s.catchUp(ctx)
 }
 
-// keep brings one checkpoint or artifact home, and what it links to first.
-func (s *shipper) keep(ctx context.Context, room, name string) error {
-	p, place := filepath.Join(s.spec.RunDir, room, name), room+"/"+name
-	if target, err := os.Readlink(p); err == nil {
-		if !plainName(target) {
-			return nil
+// name has a checkpoint or artifact brought home, and what it links to.
+func (s *shipper) name(p string) {
+	rel, err := filepath.Rel(s.spec.RunDir, p)
+	if err != nil || !ships(filepath.ToSlash(rel)) {
+		return // a checkpoint of another run
+	}
+	parts := strings.Split(filepath.ToSlash(rel), "/")
+	s.named[parts[0]+"/"+parts[1]] = true
+	at := filepath.Join(s.spec.RunDir, parts[0], parts[1])
+	if target, err := os.Readlink(at); err == nil && !strings.Contains(target, "/") {
+		s.named[parts[0]+"/"+target] = true
+	}
+}
+
+// ships reports that a path in the run's folder is, or is in, a checkpoint or
+// artifact.
+func ships(rel string) bool {
+	room, name, _ := strings.Cut(rel, "/")
+	return (room == mirror.Checkpoints || room == mirror.Artifacts) && name != ""
+}
+
+// catchUp makes home have what was named as it is now: no checkpoint is there
+// before the events that came before it.
+func (s *shipper) catchUp(ctx context.Context) error {
+	return mirror.CatchUp(ctx, func(context.Context) (want, have mirror.Entries, err error) {
+		list, err := mirror.List(s.spec.RunDir, mirror.Checkpoints, mirror.Artifacts)
+		if err == nil {
+			want, err = mirror.Group(list)
 		}
-		if err := s.keep(ctx, room, target); err != nil {
-			return err
-		}
-		return s.keepLink(ctx, place, target)
-	}
-	list, err := List(p)
-	if err != nil || len(list) == 0 || same(normal(list), s.kept[place]) {
-		return err // nothing there: removed since the event
-	}
-	err = s.home.send(ctx, "/v1/tree", query("path", place), func(w io.Writer) error { return pack(w, p) })
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // removed while it was sent
-	}
+		maps.DeleteFunc(want, func(name string, files []mirror.File) bool {
+			return files[0].Link == "" && !s.named[name]
+		})
+		return want, s.kept, err
+	}, s)
+}
+
+// Put sends a checkpoint or artifact home.
+func (s *shipper) Put(ctx context.Context, name string, files []mirror.File) error {
+	err := s.home.send(ctx, "/v1/tree", query("path", name), func(w io.Writer) error { return pack(w, s.spec.RunDir, name, files) })
 	if err == nil {
-		s.kept[place] = normal(list)
+		s.kept[name] = files
 	}
 	return err
 }
 
-// normal makes the list of a single file like that of byTop.
-func normal(list []Entry) []Entry {
-	if len(list) == 1 && list[0].Path == "." {
-		list[0].Path = ""
-	}
-	return list
-}
-
-func (s *shipper) keepLink(ctx context.Context, place, target string) error {
-	want := []Entry{{Target: target}}
-	if same(want, s.kept[place]) {
-		return nil
-	}
+// Link sets a link at home.
+func (s *shipper) Link(ctx context.Context, name, target string) error {
 	var a Answer
-	err := s.home.small(ctx, "PUT", "/v1/link", query("path", place, "target", target), nil, &a)
+	err := s.home.small(ctx, "PUT", "/v1/link", query("path", name, "target", target), nil, &a)
 	if err == nil {
-		s.kept[place] = want
+		s.kept[name] = []mirror.File{{Path: name, Link: target}}
 	}
 	return err
 }
 
-// tidy points links where the step points them, as far as their targets are
-// home, and removes at home the checkpoints that the step removed.
-func (s *shipper) tidy(ctx context.Context) error {
-	list, err := List(filepath.Join(s.spec.RunDir, "checkpoints"))
-	if err != nil {
-		return err
+// Remove removes what the step removed.
+func (s *shipper) Remove(ctx context.Context, name string) error {
+	var a Answer
+	err := s.home.small(ctx, "DELETE", "/v1/tree", query("path", name), nil, &a)
+	if err == nil {
+		delete(s.kept, name)
 	}
-	here := byTop(list)
-	for name, files := range here {
-		if len(files) == 1 && files[0].Target != "" && s.kept["checkpoints/"+files[0].Target] != nil {
-			if err := s.keepLink(ctx, "checkpoints/"+name, files[0].Target); err != nil {
-				return err
-			}
-		}
-	}
-	for place := range s.kept {
-		room, name, _ := strings.Cut(place, "/")
-		if room != "checkpoints" || here[name] != nil {
-			continue
-		}
-		var a Answer
-		if err := s.home.small(ctx, "DELETE", "/v1/tree", query("path", place), nil, &a); err != nil {
-			return err
-		}
-		delete(s.kept, place)
-	}
-	return nil
+	return err
 }

@@ -3,147 +3,119 @@ package work
 import (
 	"context"
 	"errors"
-	"io/fs"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
+	"github.com/trainwright/trainwright/runner/mirror"
 )
 
 // BringEvents brings home the spool as far as the pod has sent it.
 func (p Place) BringEvents(ctx context.Context, runDir string) error {
-	m, err := p.read(ctx, "out.json")
-	if err != nil {
-		return orNothing(err)
-	}
-	for _, f := range m.Files {
-		if path.Base(f.Path) == spool.EventsFile {
-			return p.bringFile(ctx, runDir, f)
-		}
-	}
-	return nil
-}
-
-// orNothing: a pod that has sent nothing yet is no error.
-func orNothing(err error) error {
-	if pipelines.CodeOf(err) == pipelines.CodeNotFound {
-		return nil
-	}
+	_, err := p.bring(ctx, runDir, func(f mirror.File) bool { return path.Base(f.Path) == spool.EventsFile })
 	return err
 }
 
 // Bring makes the run's folder like the pod's, as far as the pod has sent it:
-// the attempt's files, the checkpoints (those that the pod no longer keeps go
-// here too) and the artifacts. final says that it was sent to its end.
+// the attempt's files, the checkpoints and the artifacts. final says that it
+// was sent to its end.
 func (p Place) Bring(ctx context.Context, runDir string) (final bool, err error) {
+	return p.bring(ctx, runDir, func(mirror.File) bool { return true })
+}
+
+// bring brings home some files of what the pod has sent.
+func (p Place) bring(ctx context.Context, runDir string, wanted func(mirror.File) bool) (final bool, err error) {
 	m, err := p.read(ctx, "out.json")
-	if err != nil {
-		return false, orNothing(err)
-	}
-	checkpoints := map[string][]file{} // by their folder, or their own name
-	for _, f := range m.Files {
-		if rest, ok := strings.CutPrefix(f.Path, "checkpoints/"); ok {
-			name, _, _ := strings.Cut(rest, "/")
-			checkpoints[name] = append(checkpoints[name], f)
-			continue
-		}
-		if err := p.bringFile(ctx, runDir, f); err != nil {
-			return false, err
-		}
-	}
-	dir := filepath.Join(runDir, "checkpoints")
-	for name, files := range checkpoints {
-		if err := p.bringCheckpoint(ctx, runDir, name, files); err != nil {
-			return false, err
-		}
-	}
-	for link, name := range m.Links {
-		at, err := within(runDir, link)
-		if err != nil {
-			return false, err
-		}
-		if err := relink(at, name); err != nil {
-			return false, err
-		}
-	}
-	here, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return m.Final, nil
+	if pipelines.CodeOf(err) == pipelines.CodeNotFound {
+		return false, nil // a pod that has sent nothing yet is no error
 	}
 	if err != nil {
 		return false, err
 	}
-	for _, e := range here {
-		_, linked := m.Links["checkpoints/"+e.Name()]
-		if checkpoints[e.Name()] == nil && !linked {
-			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-				return false, err
-			}
-		}
-	}
-	return m.Final, nil
+	s := &sent{place: p, name: "out.json", first: &m, wanted: wanted}
+	err = mirror.Pull(ctx, runDir, s)
+	return s.Final, err
 }
 
-// bringFile fetches a file that is not here, or other than there.
-func (p Place) bringFile(ctx context.Context, runDir string, f file) error {
-	at, err := within(runDir, f.Path)
-	if err != nil || same(at, f) {
+// sent is the run's folder as a manifest lists it. Of a manifest that was
+// written anew, objects of the one before may be gone.
+type sent struct {
+	place  Place
+	name   string
+	first  *manifest // that was read already
+	wanted func(mirror.File) bool
+	manifest
+}
+
+func (s *sent) Files(ctx context.Context) ([]mirror.File, error) {
+	var err error
+	if s.first != nil {
+		s.manifest, s.first = *s.first, nil
+	} else if s.manifest, err = s.place.read(ctx, s.name); err != nil {
+		return nil, err
+	}
+	var out []mirror.File
+	for _, f := range s.manifest.Files {
+		one := mirror.File{Path: f.Path, Size: total(f.Parts)}
+		if len(f.Parts) == 1 { // one of several only grows, so that its size tells
+			one.SHA256 = f.Parts[0].SHA256
+		}
+		if s.wanted(one) {
+			out = append(out, one)
+		}
+	}
+	for link, name := range s.Links {
+		if one := (mirror.File{Path: link, Link: name}); s.wanted(one) {
+			out = append(out, one)
+		}
+	}
+	return out, nil
+}
+
+// Fetch writes a file from its parts.
+func (s *sent) Fetch(ctx context.Context, f mirror.File, to string) error {
+	for _, one := range s.manifest.Files {
+		if one.Path == f.Path && len(one.Parts) == 1 {
+			return s.place.Blobs.Get(ctx, s.place.object(one.Parts[0].SHA256), to)
+		}
+		if one.Path == f.Path {
+			return s.place.join(ctx, one.Parts, to)
+		}
+	}
+	return pipelines.Errorf(pipelines.CodeNotFound, "%s is not listed any more", f.Path)
+}
+
+func (p Place) join(ctx context.Context, parts []part, to string) error {
+	out, err := os.Create(to)
+	if err != nil {
 		return err
 	}
-	return p.get(ctx, f, at)
+	for _, one := range parts {
+		if err == nil {
+			err = p.appendPart(ctx, out, one)
+		}
+	}
+	return errors.Join(err, out.Close())
 }
 
-// bringCheckpoint fetches a checkpoint, whole or not at all.
-func (p Place) bringCheckpoint(ctx context.Context, runDir, name string, files []file) error {
-	missing := false
-	for _, f := range files {
-		at, err := within(runDir, f.Path)
-		if err != nil {
-			return err
-		}
-		missing = missing || !same(at, f)
-	}
-	if !missing {
-		return nil
-	}
-	to := filepath.Join(runDir, "checkpoints", name)
-	if len(files) == 1 && files[0].Path == "checkpoints/"+name {
-		return p.get(ctx, files[0], to)
-	}
-	tmp := incoming(to)
-	defer os.RemoveAll(tmp)
-	for _, f := range files {
-		at, err := within(tmp, strings.TrimPrefix(f.Path, "checkpoints/"+name+"/"))
-		if err != nil {
-			return err
-		}
-		if err := p.get(ctx, f, at); err != nil {
-			return err
-		}
-	}
-	if err := os.RemoveAll(to); err != nil {
+func (p Place) appendPart(ctx context.Context, w io.Writer, one part) error {
+	dir, err := os.MkdirTemp("", "part")
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, to)
-}
-
-// same reports that a file here is that of the bucket. One of several parts
-// only grows, so that its size tells.
-func same(at string, f file) bool {
-	var size int64
-	for _, one := range f.Parts {
-		size += one.Size
+	defer os.RemoveAll(dir)
+	at := filepath.Join(dir, "x")
+	if err := p.Blobs.Get(ctx, p.object(one.SHA256), at); err != nil {
+		return err
 	}
-	info, err := os.Stat(at)
-	if err != nil || info.Size() != size {
-		return false
+	f, err := os.Open(at)
+	if err != nil {
+		return err
 	}
-	if len(f.Parts) != 1 {
-		return true
-	}
-	one, err := hashFile(at)
-	return err == nil && one == f.Parts[0]
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/mirror"
 )
 
 const (
@@ -102,19 +103,8 @@ func (k *Keeper) due() (bool, error) {
 
 // checkpoints tells one state of the checkpoints from another.
 func (k *Keeper) checkpoints() (string, error) {
-	paths, links, err := scan(k.dir, "checkpoints")
-	if err != nil {
-		return "", err
-	}
-	var b bytes.Buffer
-	for _, rel := range paths {
-		info, err := os.Stat(filepath.Join(k.dir, filepath.FromSlash(rel)))
-		if err == nil {
-			fmt.Fprintf(&b, "%s %d %d\n", rel, info.Size(), info.ModTime().UnixNano())
-		}
-	}
-	fmt.Fprint(&b, links)
-	return b.String(), nil
+	files, err := mirror.List(k.dir, mirror.Checkpoints)
+	return fmt.Sprint(files), err
 }
 
 func (k *Keeper) spool() string {
@@ -185,9 +175,9 @@ func (k *Keeper) push(ctx context.Context, final bool, own []string) error {
 
 // files sends the files that the bucket lacks.
 func (k *Keeper) files(ctx context.Context, m *manifest, own []string) error {
-	folders := []string{"checkpoints"}
+	folders := []string{mirror.Checkpoints}
 	if m.Final {
-		folders = append(folders, "artifacts")
+		folders = append(folders, mirror.Artifacts)
 	}
 	paths, links, err := scan(k.dir, folders...)
 	if err != nil {

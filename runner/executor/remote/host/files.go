@@ -14,14 +14,11 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner/executor/remote"
+	"github.com/trainwright/trainwright/runner/mirror"
 )
 
-// Folders of a run.
-const (
-	checkpoints = "checkpoints"
-	artifacts   = "artifacts"
-	inputs      = "inputs" // what the client sent
-)
+// inputs is the folder of a run with what the client sent.
+const inputs = "inputs"
 
 // followPoll is how often the spool is looked at while somebody waits for it.
 const followPoll = 50 * time.Millisecond
@@ -91,49 +88,10 @@ func read(name string, at, size int64) ([]byte, error) {
 	return io.ReadAll(io.NewSectionReader(f, at, size))
 }
 
-// files lists checkpoints and artifacts. What is being written has a hidden name.
+// files lists checkpoints and artifacts.
 func (h *Host) files(c remote.Call) (out remote.Answer, err error) {
-	dir := h.runDir(c.RunID)
-	for _, folder := range []string{checkpoints, artifacts} {
-		err := filepath.WalkDir(filepath.Join(dir, folder), func(p string, e fs.DirEntry, err error) error {
-			switch {
-			case errors.Is(err, fs.ErrNotExist):
-				return nil
-			case err != nil:
-				return err
-			case strings.HasPrefix(e.Name(), "."):
-				if e.IsDir() {
-					return fs.SkipDir
-				}
-				return nil
-			}
-			rel, err := filepath.Rel(dir, p)
-			if err != nil {
-				return err
-			}
-			f := remote.File{Path: filepath.ToSlash(rel)}
-			if e.Type()&fs.ModeSymlink != 0 {
-				if f.Link, err = os.Readlink(p); err == nil && f.Link == filepath.Base(f.Link) {
-					out.Files = append(out.Files, f)
-				}
-				return nil
-			}
-			info, err := e.Info()
-			if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			f.Size, f.MTime = info.Size(), info.ModTime()
-			out.Files = append(out.Files, f)
-			return nil
-		})
-		if err != nil {
-			return out, err
-		}
-	}
-	return out, nil
+	out.Files, err = mirror.List(h.runDir(c.RunID), mirror.Checkpoints, mirror.Artifacts)
+	return out, err
 }
 
 // inside opens the run's folder, out of which no path leads, and checks a path.
@@ -154,7 +112,7 @@ func (h *Host) inside(c remote.Call, folders ...string) (*os.Root, string, error
 
 // read sends a piece of a file.
 func (h *Host) read(c remote.Call) (out remote.Answer, err error) {
-	root, name, err := h.inside(c, checkpoints, artifacts)
+	root, name, err := h.inside(c, mirror.Checkpoints, mirror.Artifacts)
 	if err != nil {
 		return out, err
 	}
@@ -185,7 +143,7 @@ func (h *Host) write(c remote.Call) (out remote.Answer, err error) {
 	if err := os.MkdirAll(h.runDir(c.RunID), 0o755); err != nil {
 		return out, err
 	}
-	root, name, err := h.inside(c, inputs, checkpoints)
+	root, name, err := h.inside(c, inputs, mirror.Checkpoints)
 	if err != nil {
 		return out, err
 	}
