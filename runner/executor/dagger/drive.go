@@ -34,7 +34,12 @@ const engineLog = "engine.log"
 // takes home what the step in it writes. On SIGTERM it asks the step to stop.
 // It returns the process's exit code: that of the step.
 func Drive(ctx context.Context, specPath string) int {
-	code, err := drive(ctx, specPath)
+	code := 0
+	lock, err := spool.Inherited()
+	if err == nil {
+		defer lock.Close() // held until the note is written: who follows reads it then
+		code, err = drive(ctx, specPath)
+	}
 	if err == nil {
 		return code
 	}
@@ -55,11 +60,6 @@ func Drive(ctx context.Context, specPath string) int {
 func drive(ctx context.Context, specPath string) (int, error) {
 	asked, release := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer release()
-	lock, err := spool.Inherited()
-	if err != nil {
-		return 0, err
-	}
-	defer lock.Close()
 	s, err := readSpec(specPath)
 	if err != nil {
 		return 0, err

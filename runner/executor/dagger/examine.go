@@ -2,12 +2,15 @@ package dagger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/trainwright/trainwright/pipelines"
 )
 
 // Finding is what Examine found: what is there, and what is missing with what to do.
@@ -35,17 +38,19 @@ func examineEngine(ctx context.Context) Finding {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	client, _, err := connect(ctx, io.Discard)
-	if err != nil {
-		return Finding{Text: firstLine(err.Error()), Help: install}
+	var v string
+	if err == nil {
+		v, err = client.Version(ctx)
+		err = errors.Join(err, client.Close())
 	}
-	v, err := client.Version(ctx)
-	if cerr := client.Close(); err == nil {
-		err = cerr
+	if err == nil {
+		return Finding{Text: "engine " + v + " answers"}
 	}
-	if err != nil {
-		return Finding{Text: firstLine(err.Error()), Help: install}
+	text, _, told := strings.Cut(firstLine(err.Error()), "; "+install)
+	if host := os.Getenv(EnvRunnerHost); host != "" && told && pipelines.CodeOf(err) == pipelines.CodeUnavailable {
+		return Finding{Text: text, Help: fmt.Sprintf("start Dagger %s's engine at %s, which %s names, or unset that variable", Version, host, EnvRunnerHost)}
 	}
-	return Finding{Text: "engine " + v + " answers"}
+	return Finding{Text: text, Help: install}
 }
 
 // examineProgram looks at the dagger program without letting it start an engine.

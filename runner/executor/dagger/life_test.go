@@ -321,6 +321,38 @@ func TestTrouble(t *testing.T) {
 	}
 }
 
+// TestExamine: what doctor says of an engine, and what to do about it, once.
+func TestExamine(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		env        map[string]string
+		text, help string
+	}{
+		{"all is well", nil, "engine " + dagger.Version + " answers", ""},
+		{"an old engine", nil, "the Dagger engine is v0.19.11, and this runner speaks " + dagger.Version, "install Dagger " + dagger.Version},
+		{"no program", map[string]string{dagger.EnvRunnerHost: "unix:///nowhere.sock", "PATH": "/nowhere"}, "there is no dagger program on this machine", "install Dagger " + dagger.Version},
+		{"no engine", map[string]string{dagger.EnvRunnerHost: "unix:///nowhere.sock", dagger.EnvCLI: "/bin/false"}, "/bin/false reached no Dagger engine", "unix:///nowhere.sock"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			engine := start(t)
+			if c.name == "an old engine" {
+				engine.Version = "v0.19.11"
+			}
+			if c.env != nil {
+				unset(t, dagger.EnvSessionPort)
+				unset(t, dagger.EnvCLI)
+			}
+			for name, v := range c.env {
+				t.Setenv(name, v)
+			}
+			f := dagger.Examine(context.Background(), 0)
+			if len(f) != 1 || !strings.HasPrefix(f[0].Text, c.text) || strings.Contains(f[0].Text, "install") || !strings.Contains(f[0].Help, c.help) || (c.help == "") != (f[0].Help == "") {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
 // unset takes a variable out of the environment for a test.
 func unset(t *testing.T, name string) {
 	t.Setenv(name, "")
