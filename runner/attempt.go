@@ -138,6 +138,8 @@ func (s *stepRun) job(ctx context.Context, task pipelines.Task) (Job, error) {
 	if s.dec.adapter == nil {
 		return job, nil
 	}
+	info := s.dec.adapter.Info()
+	job.Adapter = &info
 	path := filepath.Join(task.AttemptDir, spool.TaskFile)
 	var err error
 	if c, ok := s.dec.adapter.(adapters.Containerized); ok && isContainer(s.dec.exec) {

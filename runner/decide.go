@@ -159,6 +159,13 @@ func (d *decider) inputs(ctx context.Context, dec *decision) (Inputs, error) {
 		if n, ok := exec.(Noter); ok {
 			dec.Notes = n.Notes(dec.step, dec.report)
 		}
+		if r, ok := exec.(Refuser); ok {
+			spec := dec.spec
+			spec.Dataset = dec.written
+			if err := r.Refuses(spec); err != nil {
+				dec.problems = append(dec.problems, problem(dec.step.Range, "Step cannot run there", "%s on %s: %s", dec.Address, executorName(dec.exec), sentence(err)))
+			}
+		}
 	}
 	inputs, err := stepInputs(dec.spec, kc)
 	if err != nil {

@@ -34,6 +34,9 @@ type Job struct {
 	// Dataset is the task's as the pipeline says it, for executors that look at
 	// it elsewhere; nil = none, or the job is only followed or stopped.
 	Dataset *pipelines.DatasetSpec
+	// Adapter is what the step was planned with, for executors that find one
+	// elsewhere; nil as with Dataset.
+	Adapter *adapters.Info
 	Command adapters.Command
 	// Container is how the step starts in a container; nil = by Command.
 	Container *adapters.Container
@@ -96,6 +99,13 @@ type Executor interface {
 // of its block has no effect, or what takes long.
 type Noter interface {
 	Notes(step pipelines.Step, data *pipelines.DatasetReport) []string
+}
+
+// Refuser is an executor that knows at plan what it cannot run.
+type Refuser interface {
+	// Refuses tells why it cannot run a step, with its dataset as the pipeline
+	// says it; nil = nothing speaks against it.
+	Refuses(step pipelines.Spec) error
 }
 
 // Store remembers. Suite: runner/store/storetest. Every method is atomic;

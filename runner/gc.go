@@ -57,7 +57,7 @@ func (a *Applier) Garbage(ctx context.Context, pipeline string, opts GCOptions) 
 		}
 		gone[r.ID] = true
 		if exists(r.Dir) {
-			out = append(out, Garbage{RunID: r.ID, Pipeline: pipeline, Address: r.Address, Dir: r.Dir, Bytes: size(r.Dir), Reason: "a newer run of the step completed"})
+			out = append(out, Garbage{RunID: r.ID, Pipeline: pipeline, Address: r.Address, Dir: r.Dir, Bytes: Size(r.Dir), Reason: "a newer run of the step completed"})
 		}
 	}
 	if opts.Archive && a.Archive != nil {
@@ -102,7 +102,7 @@ func (a *Applier) orphans(ctx context.Context, known map[string]bool, out []Garb
 			continue // another pipeline's, or it cannot be told
 		}
 		dir := filepath.Join(a.Dir, "runs", e.Name())
-		out = append(out, Garbage{RunID: e.Name(), Dir: dir, Bytes: size(dir), Reason: "the state knows no such run"})
+		out = append(out, Garbage{RunID: e.Name(), Dir: dir, Bytes: Size(dir), Reason: "the state knows no such run"})
 	}
 	return out, nil
 }
@@ -170,8 +170,8 @@ func (a *Archive) forget(ctx context.Context, pipeline, runID string) error {
 	return a.Blobs.Delete(ctx, pipelineKey(pipeline)+runID)
 }
 
-// size is the bytes of all files below a folder, as far as they can be read.
-func size(dir string) int64 {
+// Size is the bytes of all files below a folder, as far as they can be read.
+func Size(dir string) int64 {
 	var n int64
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {

@@ -38,6 +38,6 @@ func (s *Server) tasksRoute() answer {
 		return c.JSON(answer)
 	})
 	out.body = true
-	out.params = []*huma.Param{{Name: "method", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}, Description: "start, follow, stop, files, read or write"}}
+	out.params = []*huma.Param{{Name: "method", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}, Description: "start, follow, stop, files, read, write or home"}}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/trainwright/trainwright/datasets/remote"
 	"github.com/trainwright/trainwright/internal/cli/view"
 	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/executor/remote/host"
 )
 
 func newGCCmd(a *app) *cobra.Command {
@@ -30,7 +32,9 @@ func newGCCmd(a *app) *cobra.Command {
 Removes the folders (checkpoints, artifacts, spools) of all but the newest
 completed runs of each step, and folders of no known run. Runs that are at work
 or can be gone on with stay, and so does what the state remembers of every run:
-metrics, results, logs of events. With --archive it removes them from the
+metrics, results, logs of events. What steps of other machines left here (runner
+serve, executor "remote") goes a day after they have fetched it, or when they have
+not for 30 days; a folder without a pipeline has only that. With --archive it removes them from the
 pipeline's artifacts block too; with --cache it removes fetched datasets that
 were not used for that long.`, exitDone, exitError, exitLocked)
 	flags.pipelineFlags.register(c)
@@ -51,24 +55,33 @@ type gcReport struct {
 }
 
 func (a *app) gc(ctx context.Context, path string, flags planFlags, opts runner.GCOptions, dry bool, cacheAge time.Duration) error {
-	p, err := a.loadForUse(ctx, path, flags.pipelineFlags)
+	applier, dir, found := &runner.Applier{}, a.servesOnly(path, flags.storeFlags), []runner.Garbage{}
+	if dir == "" {
+		p, err := a.loadForUse(ctx, path, flags.pipelineFlags)
+		if err != nil {
+			return err
+		}
+		s, err := a.open(ctx, p, flags)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		applier, dir = s.applier, s.applier.Dir
+		runs, err := applier.Garbage(ctx, p.Name, opts)
+		if err != nil {
+			return err
+		}
+		found = append(found, runs...)
+	}
+	served, err := host.Garbage(servedDir(dir), a.Now())
 	if err != nil {
 		return err
 	}
-	s, err := a.open(ctx, p, flags)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	report := gcReport{Removed: !dry, Runs: []runner.Garbage{}}
-	found, err := s.applier.Garbage(ctx, p.Name, opts)
-	if err != nil {
-		return err
-	}
+	found = append(found, served...)
+	report := gcReport{Removed: !dry, Runs: found}
 	for _, g := range found {
 		report.Bytes += g.Bytes
 	}
-	report.Runs = append(report.Runs, found...)
 	if cacheAge > 0 {
 		cache, err := userCache()
 		if err != nil {
@@ -79,7 +92,7 @@ func (a *app) gc(ctx context.Context, path string, flags planFlags, opts runner.
 		}
 	}
 	if !dry {
-		if err := s.applier.Collect(ctx, found); err != nil {
+		if err := applier.Collect(ctx, found); err != nil {
 			return err
 		}
 	}
@@ -97,4 +110,20 @@ func (a *app) gc(ctx context.Context, path string, flags planFlags, opts runner.
 		}
 		fmt.Fprintln(w, ".")
 	})
+}
+
+// servesOnly returns the state's folder of a machine that runs steps of others
+// and has no pipeline at path; "" = it has one, or nothing at all.
+func (a *app) servesOnly(path string, f storeFlags) string {
+	if sources, err := filepath.Glob(filepath.Join(path, "*.hcl")); err != nil || len(sources) > 0 {
+		return ""
+	}
+	place, err := a.storePlace(path, "", f)
+	if err != nil {
+		return ""
+	}
+	if info, err := os.Stat(servedDir(place.dir)); err != nil || !info.IsDir() {
+		return ""
+	}
+	return place.dir
 }

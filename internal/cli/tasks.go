@@ -21,7 +21,10 @@ func (a *app) newHost(ctx context.Context, store runner.Store, place storePlace,
 	room := a.watcher(store, place)
 	room.GPUs, room.HostGPUs = countGPUs(), hostGPUs()
 	return host.New(ctx, host.Config{
-		Dir: filepath.Join(place.dir, "remote"), Executor: &local.Executor{Environ: workEnviron(a.Env)}, Adapters: a.Adapters, Datasets: submittedData(cache),
+		Dir: servedDir(place.dir), Executor: &local.Executor{Environ: workEnviron(a.Env)}, Adapters: a.Adapters, Datasets: submittedData(cache),
 		Place: policy.Place, Root: policy.DataRoot, Env: policy.Env, Slot: room.Slot, Log: log,
 	})
 }
+
+// servedDir is where the files of other machines' steps are, in the state's folder.
+func servedDir(stateDir string) string { return filepath.Join(stateDir, "remote") }

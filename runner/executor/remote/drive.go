@@ -27,7 +27,12 @@ import (
 func Drive(ctx context.Context, specPath string) int {
 	asked, release := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer release()
-	exit, err := drive(context.WithoutCancel(ctx), asked, specPath)
+	lock, err := spool.Inherited()
+	var exit runner.Exit
+	if err == nil {
+		defer lock.Close() // held until the note is written: who follows reads it then
+		exit, err = drive(context.WithoutCancel(ctx), asked, specPath)
+	}
 	if err != nil {
 		exit = runner.Exit{Code: spool.ExitFailed, Cause: causeOf(err), Message: err.Error()}
 		fmt.Fprintln(os.Stderr, "Error:", err)
@@ -71,15 +76,11 @@ type driver struct {
 }
 
 func drive(ctx, asked context.Context, specPath string) (runner.Exit, error) {
-	lock, err := spool.Inherited()
-	if err != nil {
-		return runner.Exit{}, err
-	}
-	defer lock.Close()
 	d := &driver{asked: asked, wake: make(chan struct{}, 1)}
 	if ok, err := durable.ReadJSON(specPath, &d.spec); err != nil || !ok {
 		return runner.Exit{}, fmt.Errorf("read %s: it is there: %v: %w", specPath, ok, err)
 	}
+	var err error
 	options := client.Options{Token: os.Getenv(tokenVariable), TokenName: "the executor block's token", PublicOnly: d.PublicOnly}
 	if d.c, err = client.Connect(d.URL, options); err != nil {
 		return runner.Exit{}, err
@@ -200,6 +201,7 @@ func (d *driver) follow(ctx context.Context, order Order) (runner.Exit, error) {
 			if err := d.fetch(ctx); err != nil {
 				return runner.Exit{}, fmt.Errorf("fetch the run's files from %s: %w", d.URL, err)
 			}
+			d.home(ctx)
 			exit := *next.Exit
 			exit.Message = d.redactor().Text(paths.text(exit.Message))
 			return exit, nil
@@ -214,6 +216,13 @@ func (d *driver) stop(ctx context.Context) {
 	if _, err := quiet.call(ctx, MethodStop, Call{Grace: d.Order.Grace}); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "runner: the step could not be asked to stop:", err)
 	}
+}
+
+// home tells the server that it may let the run's files go. One that is not
+// told keeps them for longer.
+func (d *driver) home(ctx context.Context) {
+	c := Call{RunID: d.Order.Task.RunID, Attempt: d.Order.Task.Attempt}
+	_ = d.c.PostOnce(ctx, "/api/v1/tasks/"+MethodHome, c, &Answer{})
 }
 
 // redactor blanks the step's secrets.

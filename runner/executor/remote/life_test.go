@@ -361,10 +361,12 @@ func TestOrdersThatAreRefused(t *testing.T) {
 		cause  pipelines.Cause
 		words  string
 	}{
-		"other data":          {func(l *lesson) { l.job.Task.Dataset.Fingerprint = "sha256:other" }, pipelines.CauseData, "is not the one that was planned"},
-		"a variable":          {func(l *lesson) { l.job.Env = map[string]string{"LD_PRELOAD": "/x.so"} }, pipelines.CauseConfig, "may not set the variable LD_PRELOAD"},
-		"a variable, in task": {func(l *lesson) { l.job.Task.Env = map[string]string{"PATH": "/x"} }, pipelines.CauseConfig, "--allow-env"},
-		"an adapter":          {func(l *lesson) { l.job.Task.Adapter = "mine" }, pipelines.CauseConfig, `no adapter "mine"`},
+		"other data":                   {func(l *lesson) { l.job.Task.Dataset.Fingerprint = "sha256:other" }, pipelines.CauseData, "is not the one that was planned"},
+		"a variable":                   {func(l *lesson) { l.job.Env = map[string]string{"LD_PRELOAD": "/x.so"} }, pipelines.CauseConfig, "may not set the variable LD_PRELOAD"},
+		"a variable, in task":          {func(l *lesson) { l.job.Task.Env = map[string]string{"PATH": "/x"} }, pipelines.CauseConfig, "--allow-env"},
+		"an adapter":                   {func(l *lesson) { l.job.Task.Adapter = "mine" }, pipelines.CauseConfig, `no adapter "mine"`},
+		"an adapter of other packages": {func(l *lesson) { l.job.Adapter = &adapters.Info{Lock: "sha256:other"} }, pipelines.CauseConfig, "not the one that was planned with"},
+		"an adapter of other numbers":  {func(l *lesson) { l.job.Adapter = &adapters.Info{Numerics: 2} }, pipelines.CauseConfig, "numerics version"},
 		"missing weights": {func(l *lesson) {
 			l.job.Task.Model = &pipelines.ModelSpec{Weights: &pipelines.WeightsFile{Path: "/no/weights"}}
 		}, pipelines.CauseConfig, "/no/weights"},

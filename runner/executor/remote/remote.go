@@ -88,6 +88,7 @@ type Executor struct {
 var (
 	_ runner.Executor = (*Executor)(nil)
 	_ runner.Noter    = (*Executor)(nil)
+	_ runner.Refuser  = (*Executor)(nil)
 )
 
 const (
@@ -170,9 +171,21 @@ func (e *Executor) Notes(_ pipelines.Step, data *pipelines.DatasetReport) []stri
 	}
 	rel, err := relative(e.Config.Root, data.Path)
 	if err != nil {
-		return []string{err.Error()}
+		return nil // Refuses tells it
 	}
 	return []string{fmt.Sprintf("the server %s reads the dataset %q at %s under its --data-root, and refuses it if its fingerprint is another", e.Config.URL, data.Name, rel)}
+}
+
+// Refuses tells which steps no server runs for others.
+func (e *Executor) Refuses(step pipelines.Spec) error {
+	if step.Command != nil {
+		return pipelines.Errorf(pipelines.CodeInvalid, "a step block runs in a container; executor \"remote\" runs train, evaluate and export")
+	}
+	if step.Dataset == nil || e.Config.URL == "" {
+		return nil
+	}
+	_, err := under(e.Config.Root, *step.Dataset)
+	return err
 }
 
 // client is the job of the process on this machine.
@@ -196,18 +209,13 @@ func (e *Executor) prepare(job runner.Job) error {
 	if e.Config.URL == "" {
 		return pipelines.Errorf(pipelines.CodeInvalid, "the executor of %s names no server: url is missing", job.Task.Address)
 	}
-	if job.Task.Command != nil {
-		return pipelines.Errorf(pipelines.CodeInvalid, "%s is a step block, which runs in a container; executor \"remote\" runs train, evaluate and export", job.Task.Address)
+	if err := e.Refuses(pipelines.Spec{Command: job.Task.Command, Dataset: job.Dataset}); err != nil { // said before anything starts
+		return err
 	}
 	s := spec{URL: e.Config.URL, PublicOnly: e.PublicOnly, Root: e.Config.Root, RunDir: job.Task.RunDir, AttemptDir: job.Task.AttemptDir,
-		Order: Order{Task: job.Task, Dataset: job.Dataset, Env: job.Env, Timeout: job.Timeout, Grace: job.Grace}}
+		Order: Order{Task: job.Task, Dataset: job.Dataset, Adapter: job.Adapter, Env: job.Env, Timeout: job.Timeout, Grace: job.Grace}}
 	for name := range job.Secrets {
 		s.Secret = append(s.Secret, name)
-	}
-	if s.Order.Dataset != nil { // said before anything starts
-		if _, err := under(s.Root, *s.Order.Dataset); err != nil {
-			return err
-		}
 	}
 	if err := os.MkdirAll(job.Task.AttemptDir, 0o755); err != nil {
 		return err

@@ -70,6 +70,7 @@ type attempt struct {
 const (
 	orderFile = "order.json"
 	exitFile  = "served-exit.json"
+	homeFile  = "home" // its client has fetched everything
 )
 
 // New makes a host that works until ctx ends; the steps live on. It goes on
@@ -115,6 +116,8 @@ func (h *Host) Serve(ctx context.Context, method string, c remote.Call) (remote.
 		return h.read(c)
 	case remote.MethodWrite:
 		return h.write(c)
+	case remote.MethodHome:
+		return h.home(c)
 	}
 	return remote.Answer{}, pipelines.Errorf(pipelines.CodeNotFound, "a task has no method %q", method)
 }
@@ -316,6 +319,17 @@ func (h *Host) stop(c remote.Call) (remote.Answer, error) {
 		})
 	}
 	return h.stateOf(a), nil
+}
+
+// home notes that the client of an attempt that has ended has all of it.
+func (h *Host) home(c remote.Call) (remote.Answer, error) {
+	dir := attemptDir(h.runDir(c.RunID), c.Attempt)
+	if _, err := os.Stat(filepath.Join(dir, exitFile)); errors.Is(err, fs.ErrNotExist) {
+		return remote.Answer{}, pipelines.Errorf(pipelines.CodeConflict, "attempt %d of run %s has not ended here", c.Attempt, c.RunID)
+	} else if err != nil {
+		return remote.Answer{}, err
+	}
+	return remote.Answer{}, durable.WriteFile(filepath.Join(dir, homeFile), nil, 0o644)
 }
 
 func (h *Host) stateOf(a *attempt) remote.Answer {

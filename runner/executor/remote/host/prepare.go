@@ -30,6 +30,10 @@ func (h *Host) allowed(o remote.Order, c remote.Call) error {
 	if !ok {
 		return refuse("the server has no adapter %q", t.Adapter)
 	}
+	if want, have := o.Adapter, adapter.Info(); want != nil && (want.Numerics != have.Numerics || want.Lock != have.Lock) {
+		return refuse("the server's adapter %q is not the one that was planned with: its numerics version is %d and its requirements are %.20q, and planned were %d and %.20q. Have the same release, adapter source and requirements on both machines",
+			t.Adapter, have.Numerics, have.Lock, want.Numerics, want.Lock)
+	}
 	if p, ok := adapter.(adapters.Preparer); ok {
 		if err := p.Ready(); err != nil {
 			return refuse("on the server, the adapter %q is not ready: %w", t.Adapter, err)
