@@ -34,6 +34,7 @@ var table = []rule{
 	{pkg: "adapters/native/step", allow: []string{"pipelines", "hclspec/schema", "adapters", "engine"}, why: "the native step's process"},
 	{pkg: "runner", allow: []string{"pipelines", "adapters", "hclspec/schema"}, why: "everything else reaches the engine room through deps.go"},
 	{pkg: "runner/mirror", allow: []string{"pipelines"}, why: "executors make a run's folder like another's with it, also in containers"},
+	{pkg: "runner/driver", allow: []string{"pipelines", "runner", "adapters"}, why: "what executors share that have attempts followed by a process of this machine"},
 	{pkg: "runner/executor", allow: []string{"pipelines", "runner", "adapters"}, why: "executors never know each other"},
 	{pkg: "runner/store", allow: []string{"pipelines", "runner", "runner/store"}, why: "stores know pipelines and their own SDK"},
 	{pkg: "runner/blob", allow: []string{"pipelines", "runner", "runner/blob/blobtest"}, why: "a store of blobs knows its own SDK"},

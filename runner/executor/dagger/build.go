@@ -17,9 +17,10 @@ import (
 
 // builder turns a spec into a container.
 type builder struct {
-	client *sdk.Client
-	spec   spec
-	images map[string]string // references in use -> with their digest
+	client  *sdk.Client
+	spec    spec
+	secrets map[string]string
+	images  map[string]string // references in use -> with their digest
 }
 
 // base is the container's file system: a folder or a saved image of this
@@ -134,7 +135,7 @@ func (b *builder) withEnvironment(c *sdk.Container) *sdk.Container {
 	}
 	for _, name := range b.spec.Secrets {
 		// The engine caches by a secret's name and not by its value.
-		c = c.WithSecretVariable(name, b.client.SetSecret(b.spec.Name+"/"+name, os.Getenv(secretPrefix+name)))
+		c = c.WithSecretVariable(name, b.client.SetSecret(b.spec.Name+"/"+name, b.secrets[name]))
 	}
 	return c
 }

@@ -26,7 +26,7 @@ const (
 
 // command runs a step block: no relay, no socket, no attempt number, so that
 // the engine may answer an unchanged one from its cache.
-func (d *driver) command(ctx context.Context, b *builder) (int, error) {
+func (d *attempt) command(ctx context.Context, b *builder) (int, error) {
 	w, err := spool.NewWriter(d.spec.AttemptDir, d.spec.Attempt)
 	if err != nil {
 		return 0, err
@@ -103,7 +103,7 @@ func (e *missingOutput) Error() string {
 }
 
 // takeOutputs puts what the step wrote where its block says.
-func (d *driver) takeOutputs(ctx context.Context, c *sdk.Container) error {
+func (d *attempt) takeOutputs(ctx context.Context, c *sdk.Container) error {
 	if len(d.spec.Command.Outputs) == 0 {
 		return nil
 	}

@@ -14,15 +14,12 @@ package dagger
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"os"
 	"path/filepath"
 
-	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/runner"
+	"github.com/trainwright/trainwright/runner/driver"
 )
 
 // Version is the version of Dagger that this package speaks.
@@ -46,16 +43,12 @@ type Executor struct {
 
 var _ runner.Executor = (*Executor)(nil)
 
-// secretPrefix keeps a step's secrets apart from what the client itself reads
-// from its environment.
-const secretPrefix = "RUNNER_STEP_SECRET_"
-
 // Run starts, adopts or reads an attempt, as the interface says.
 func (e *Executor) Run(ctx context.Context, job runner.Job, sink runner.Sink) (runner.Exit, error) {
-	if err := e.prepare(job); err != nil {
+	if err := e.driver().Prepare(job, func() (any, error) { return e.spec(job) }); err != nil {
 		return runner.Exit{}, err
 	}
-	exit, err := e.Host.Run(ctx, e.client(job), sink)
+	exit, err := e.Host.Run(ctx, e.driver().Job(job), sink)
 	if err != nil {
 		return exit, err
 	}
@@ -73,7 +66,7 @@ func (e *Executor) Run(ctx context.Context, job runner.Job, sink runner.Sink) (r
 // Cancel asks the step to stop and after the grace kills the client, with
 // which the engine kills the container.
 func (e *Executor) Cancel(ctx context.Context, job runner.Job) error {
-	return e.Host.Cancel(ctx, e.client(job))
+	return e.Host.Cancel(ctx, e.driver().Job(job))
 }
 
 // Probe tells whether the attempt's client lives.
@@ -81,32 +74,8 @@ func (e *Executor) Probe(ctx context.Context, a pipelines.Attempt) (runner.Liven
 	return e.Host.Probe(ctx, a)
 }
 
-// client is the job of the process on this machine.
-func (e *Executor) client(job runner.Job) runner.Job {
-	out := job
-	out.Command = adapters.Command{Argv: []string{e.Program, "container", filepath.Join(job.Task.AttemptDir, specFile)}}
-	out.Env = nil
-	out.Secrets = map[string]pipelines.Secret{}
-	for name, s := range job.Secrets {
-		out.Secrets[secretPrefix+name] = s
-	}
-	return out
-}
-
-// prepare writes container.json, unless the attempt has it already.
-func (e *Executor) prepare(job runner.Job) error {
-	path := filepath.Join(job.Task.AttemptDir, specFile)
-	if _, err := os.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	s, err := e.spec(job)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(job.Task.AttemptDir, 0o755); err != nil {
-		return err
-	}
-	return durable.WriteJSON(path, s, 0o644)
+func (e *Executor) driver() driver.Driver {
+	return driver.Driver{Program: e.Program, Command: "container", File: specFile}
 }
 
 const (

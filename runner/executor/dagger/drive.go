@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +22,7 @@ import (
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/pipelines/spool"
+	"github.com/trainwright/trainwright/runner/driver"
 	"github.com/trainwright/trainwright/runner/executor/dagger/relay"
 )
 
@@ -35,48 +35,41 @@ const engineLog = "engine.log"
 // It returns the process's exit code: that of the step.
 func Drive(ctx context.Context, specPath string) int {
 	code := 0
-	lock, err := spool.Inherited()
-	if err == nil {
-		defer lock.Close() // held until the note is written: who follows reads it then
-		code, err = drive(ctx, specPath)
-	}
-	if err == nil {
-		return code
-	}
-	fmt.Fprintln(os.Stderr, "Error:", err)
-	n := note{Cause: pipelines.CauseInfrastructure, Message: explain(err)}
-	if c := pipelines.CodeOf(err); c == pipelines.CodeInvalid || c == pipelines.CodeNotFound {
-		n.Cause = pipelines.CauseConfig
-	}
-	if needsChange(err) {
-		n.Cause = pipelines.CauseConfig
-	}
-	if werr := durable.WriteJSON(filepath.Join(filepath.Dir(specPath), noteFile), n, 0o644); werr != nil {
-		fmt.Fprintln(os.Stderr, "Error:", werr)
-	}
-	return max(code, spool.ExitFailed)
+	return driver.Run(ctx, func(ctx, asked context.Context) (err error) {
+		code, err = drive(ctx, asked, specPath)
+		return err
+	}, func(err error) int {
+		if err == nil {
+			return code
+		}
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		n := note{Cause: pipelines.CauseInfrastructure, Message: explain(err)}
+		if c := pipelines.CodeOf(err); c == pipelines.CodeInvalid || c == pipelines.CodeNotFound || needsChange(err) {
+			n.Cause = pipelines.CauseConfig
+		}
+		if err := durable.WriteJSON(filepath.Join(filepath.Dir(specPath), noteFile), n, 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, "Error:", err)
+		}
+		return max(code, spool.ExitFailed)
+	})
 }
 
-func drive(ctx context.Context, specPath string) (int, error) {
-	asked, release := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer release()
+func drive(ctx, asked context.Context, specPath string) (int, error) {
 	s, err := readSpec(specPath)
 	if err != nil {
 		return 0, err
 	}
-	secrets := hideSecrets(s)
-	defer secrets()
 	log, err := os.OpenFile(filepath.Join(s.AttemptDir, engineLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return 0, err
 	}
 	defer log.Close()
-	d := &driver{spec: s, path: specPath, asked: asked, log: log}
+	d := &attempt{spec: s, secrets: driver.Secrets(s.Secrets), path: specPath, asked: asked, log: log}
 	// Until the step runs, to stop is to give up at once.
 	starting, giveUp := context.WithCancel(ctx)
 	defer giveUp()
 	d.abort = giveUp
-	defer context.AfterFunc(asked, func() { d.stop() })()
+	defer context.AfterFunc(asked, d.stop)()
 	client, conn, err := connect(starting, log)
 	if err != nil {
 		return d.cancelled(err)
@@ -92,31 +85,22 @@ func drive(ctx context.Context, specPath string) (int, error) {
 	return code, nil
 }
 
-// hideSecrets takes the step's secrets out of the environment that programs
-// started by this process would inherit, once they have been read.
-func hideSecrets(s spec) func() {
-	return func() {
-		for _, name := range s.Secrets {
-			_ = os.Unsetenv(secretPrefix + name) // this process ends anyway
-		}
-	}
-}
-
-// driver runs one container.
-type driver struct {
-	spec   spec
-	path   string // of container.json
-	client *sdk.Client
-	conn   *traced
-	home   atomic.Pointer[relay.Home] // once the container is asked for
-	asked  context.Context            // ends when the step is to stop
-	abort  func()
-	log    io.Writer
+// attempt is one at work.
+type attempt struct {
+	spec    spec
+	path    string // of container.json
+	secrets map[string]string
+	client  *sdk.Client
+	conn    *traced
+	home    atomic.Pointer[relay.Home] // once the container is asked for
+	asked   context.Context            // ends when the step is to stop
+	abort   func()
+	log     io.Writer
 }
 
 // stop asks the step to stop. While there is none yet, and to a step block,
 // which has no ear, it is the end at once.
-func (d *driver) stop() {
+func (d *attempt) stop() {
 	if h := d.home.Load(); h != nil {
 		h.Stop()
 		return
@@ -126,15 +110,15 @@ func (d *driver) stop() {
 
 // cancelled turns the error of a step that was asked to stop before it began
 // into its exit code.
-func (d *driver) cancelled(err error) (int, error) {
+func (d *attempt) cancelled(err error) (int, error) {
 	if d.asked.Err() != nil && errors.Is(err, context.Canceled) {
 		return spool.ExitCancelled, nil
 	}
 	return 0, err
 }
 
-func (d *driver) run(ctx context.Context) (int, error) {
-	b := &builder{client: d.client, spec: d.spec, images: map[string]string{}}
+func (d *attempt) run(ctx context.Context) (int, error) {
+	b := &builder{client: d.client, spec: d.spec, secrets: d.secrets, images: map[string]string{}}
 	if d.spec.Kind == pipelines.KindStep {
 		return d.command(ctx, b)
 	}
@@ -187,7 +171,7 @@ func (d *driver) run(ctx context.Context) (int, error) {
 }
 
 // ended tells how the container's end is to be understood.
-func (d *driver) ended(ctx context.Context, home *relay.Home, c *sdk.Container, code int, images map[string]string) (int, error) {
+func (d *attempt) ended(ctx context.Context, home *relay.Home, c *sdk.Container, code int, images map[string]string) (int, error) {
 	done := home.Done()
 	if done != nil && done.Error == "" {
 		return code, nil
@@ -216,7 +200,7 @@ func (d *driver) ended(ctx context.Context, home *relay.Home, c *sdk.Container, 
 
 // backfill takes home the events that the relay did not bring, from the
 // spool as the container left it.
-func (d *driver) backfill(ctx context.Context, home *relay.Home, c *sdk.Container) error {
+func (d *attempt) backfill(ctx context.Context, home *relay.Home, c *sdk.Container) error {
 	tmp, err := os.MkdirTemp(d.spec.AttemptDir, ".export-")
 	if err != nil {
 		return err

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/trainwright/trainwright/pipelines"
@@ -18,6 +16,7 @@ import (
 	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/client"
+	"github.com/trainwright/trainwright/runner/driver"
 )
 
 // Drive is the client of one attempt: a process of its own session that holds
@@ -25,25 +24,23 @@ import (
 // home what comes of it. On SIGTERM it asks the server to stop the step. It
 // returns the process's exit code: that of the step.
 func Drive(ctx context.Context, specPath string) int {
-	asked, release := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer release()
-	lock, err := spool.Inherited()
 	var exit runner.Exit
-	if err == nil {
-		defer lock.Close() // held until the note is written: who follows reads it then
+	return driver.Run(ctx, func(ctx, asked context.Context) (err error) {
 		exit, err = drive(context.WithoutCancel(ctx), asked, specPath)
-	}
-	if err != nil {
-		exit = runner.Exit{Code: spool.ExitFailed, Cause: causeOf(err), Message: err.Error()}
-		fmt.Fprintln(os.Stderr, "Error:", err)
-	}
-	if err := durable.WriteJSON(filepath.Join(filepath.Dir(specPath), noteFile), exit, 0o644); err != nil {
-		fmt.Fprintln(os.Stderr, "Error:", err)
-	}
-	if exit.Code < 0 || exit.Code > 255 {
-		return spool.ExitFailed
-	}
-	return exit.Code
+		return err
+	}, func(err error) int {
+		if err != nil {
+			exit = runner.Exit{Code: spool.ExitFailed, Cause: causeOf(err), Message: err.Error()}
+			fmt.Fprintln(os.Stderr, "Error:", err)
+		}
+		if err := durable.WriteJSON(filepath.Join(filepath.Dir(specPath), noteFile), exit, 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, "Error:", err)
+		}
+		if exit.Code < 0 || exit.Code > 255 {
+			return spool.ExitFailed
+		}
+		return exit.Code
+	})
 }
 
 // causeOf classifies an error that kept the attempt from being run or followed.
@@ -63,8 +60,8 @@ type status struct {
 	Waiting string `json:"waiting"`
 }
 
-// driver is one attempt at work.
-type driver struct {
+// attempt is one at work.
+type attempt struct {
 	spec
 	c      *client.Client
 	asked  context.Context // ends when somebody asked to stop
@@ -76,7 +73,7 @@ type driver struct {
 }
 
 func drive(ctx, asked context.Context, specPath string) (runner.Exit, error) {
-	d := &driver{asked: asked, wake: make(chan struct{}, 1)}
+	d := &attempt{asked: asked, wake: make(chan struct{}, 1)}
 	if ok, err := durable.ReadJSON(specPath, &d.spec); err != nil || !ok {
 		return runner.Exit{}, fmt.Errorf("read %s: it is there: %v: %w", specPath, ok, err)
 	}
@@ -86,10 +83,7 @@ func drive(ctx, asked context.Context, specPath string) (runner.Exit, error) {
 		return runner.Exit{}, err
 	}
 	d.c.Patience = time.Nanosecond // this client says what it waits for
-	d.Order.Secrets = map[string]string{}
-	for _, name := range d.Secret {
-		d.Order.Secrets[name] = os.Getenv(secretPrefix + name)
-	}
+	d.Order.Secrets = driver.Secrets(d.Secret)
 	if d.events, err = os.OpenFile(filepath.Join(d.AttemptDir, spool.EventsFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
 		return runner.Exit{}, fmt.Errorf("open the event spool: %w", err)
 	}
@@ -103,7 +97,7 @@ func drive(ctx, asked context.Context, specPath string) (runner.Exit, error) {
 
 // call asks the server, again and again while it is away, unless somebody
 // asked to stop: then nobody is to wait for it.
-func (d *driver) call(ctx context.Context, method string, c Call) (Answer, error) {
+func (d *attempt) call(ctx context.Context, method string, c Call) (Answer, error) {
 	c.RunID, c.Attempt = d.Order.Task.RunID, d.Order.Task.Attempt
 	for delay, since := 100*time.Millisecond, time.Now(); ; delay = min(2*delay, 5*time.Second) {
 		var out Answer
@@ -125,7 +119,7 @@ func (d *driver) call(ctx context.Context, method string, c Call) (Answer, error
 }
 
 // say tells what the attempt waits for; "" = nothing.
-func (d *driver) say(text string) {
+func (d *attempt) say(text string) {
 	if d.quiet || text == d.told {
 		return
 	}
@@ -140,7 +134,7 @@ func (d *driver) say(text string) {
 
 // send makes the order as the server takes it, and sends the files that the
 // attempt starts from.
-func (d *driver) send(ctx context.Context) (Order, error) {
+func (d *attempt) send(ctx context.Context) (Order, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(d.asked, stop)() // nothing runs yet
@@ -163,7 +157,7 @@ func (d *driver) send(ctx context.Context) (Order, error) {
 }
 
 // follow starts the attempt and takes home what it writes, to its end.
-func (d *driver) follow(ctx context.Context, order Order) (runner.Exit, error) {
+func (d *attempt) follow(ctx context.Context, order Order) (runner.Exit, error) {
 	a, err := d.call(ctx, MethodStart, Call{Order: &order})
 	if err != nil {
 		return runner.Exit{}, err
@@ -210,7 +204,7 @@ func (d *driver) follow(ctx context.Context, order Order) (runner.Exit, error) {
 }
 
 // stop asks the server to stop the step, until it has heard.
-func (d *driver) stop(ctx context.Context) {
+func (d *attempt) stop(ctx context.Context) {
 	quiet := *d
 	quiet.quiet = true
 	if _, err := quiet.call(ctx, MethodStop, Call{Grace: d.Order.Grace}); err != nil && ctx.Err() == nil {
@@ -220,13 +214,13 @@ func (d *driver) stop(ctx context.Context) {
 
 // home tells the server that it may let the run's files go. One that is not
 // told keeps them for longer.
-func (d *driver) home(ctx context.Context) {
+func (d *attempt) home(ctx context.Context) {
 	c := Call{RunID: d.Order.Task.RunID, Attempt: d.Order.Task.Attempt}
 	_ = d.c.PostOnce(ctx, "/api/v1/tasks/"+MethodHome, c, &Answer{})
 }
 
 // redactor blanks the step's secrets.
-func (d *driver) redactor() runner.Redactor {
+func (d *attempt) redactor() runner.Redactor {
 	secrets := map[string]pipelines.Secret{}
 	for name, value := range d.Order.Secrets {
 		secrets[name] = pipelines.NewSecret(value)
@@ -236,7 +230,7 @@ func (d *driver) redactor() runner.Redactor {
 
 // take writes lines of the server's spool into this machine's, with this
 // machine's paths. What is no event is told there, at the end.
-func (d *driver) take(lines []byte, paths paths) error {
+func (d *attempt) take(lines []byte, paths paths) error {
 	var out []byte
 	files := false
 	for line := range bytes.Lines(lines) {

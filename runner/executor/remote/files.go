@@ -22,7 +22,7 @@ const inputs = "inputs"
 
 // fetchOn fetches files whenever some may have appeared, until ctx ends. What
 // cannot be had now is fetched at the end.
-func (d *driver) fetchOn(ctx context.Context) {
+func (d *attempt) fetchOn(ctx context.Context) {
 	quiet := *d
 	quiet.quiet = true
 	for {
@@ -38,10 +38,10 @@ func (d *driver) fetchOn(ctx context.Context) {
 }
 
 // fetch makes checkpoints and artifacts as they are on the server.
-func (d *driver) fetch(ctx context.Context) error { return mirror.Pull(ctx, d.RunDir, server{d}) }
+func (d *attempt) fetch(ctx context.Context) error { return mirror.Pull(ctx, d.RunDir, server{d}) }
 
 // server is the run's folder there.
-type server struct{ *driver }
+type server struct{ *attempt }
 
 func (s server) Files(ctx context.Context) ([]mirror.File, error) {
 	a, err := s.call(ctx, MethodFiles, Call{})
@@ -75,7 +75,7 @@ func (s server) Fetch(ctx context.Context, f mirror.File, to string) error {
 
 // sendInputs sends the weights and checkpoints that a task names, and names
 // them as the server finds them.
-func (d *driver) sendInputs(ctx context.Context, t pipelines.Task) (pipelines.Task, error) {
+func (d *attempt) sendInputs(ctx context.Context, t pipelines.Task) (pipelines.Task, error) {
 	var named []*string
 	if t.Model != nil && t.Model.Weights != nil {
 		m, w := *t.Model, *t.Model.Weights
@@ -121,7 +121,7 @@ func (d *driver) sendInputs(ctx context.Context, t pipelines.Task) (pipelines.Ta
 
 // sendCheckpoints gives a server that lost the run's checkpoints, or never had
 // them, those that are here: the attempt goes on from the newest.
-func (d *driver) sendCheckpoints(ctx context.Context) error {
+func (d *attempt) sendCheckpoints(ctx context.Context) error {
 	a, err := d.call(ctx, MethodFiles, Call{})
 	if err != nil || slices.ContainsFunc(a.Files, func(f mirror.File) bool { return strings.HasPrefix(f.Path, mirror.Checkpoints+"/") }) {
 		return err
@@ -148,7 +148,7 @@ func (d *driver) sendCheckpoints(ctx context.Context) error {
 }
 
 // upload sends a file or folder.
-func (d *driver) upload(ctx context.Context, local, to string) error {
+func (d *attempt) upload(ctx context.Context, local, to string) error {
 	return filepath.WalkDir(local, func(p string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return err
@@ -161,7 +161,7 @@ func (d *driver) upload(ctx context.Context, local, to string) error {
 	})
 }
 
-func (d *driver) uploadFile(ctx context.Context, local, to string) error {
+func (d *attempt) uploadFile(ctx context.Context, local, to string) error {
 	f, err := os.Open(local)
 	if err != nil {
 		return err

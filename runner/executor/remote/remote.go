@@ -14,19 +14,18 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/client"
+	"github.com/trainwright/trainwright/runner/driver"
 )
 
 // Config is an executor block.
@@ -97,11 +96,8 @@ const (
 	statusFile = "remote-status.json" // what it waits for
 )
 
-// The client's own variables. The step's secrets are set apart by a prefix.
-const (
-	tokenVariable = "RUNNER_REMOTE_TOKEN"
-	secretPrefix  = "RUNNER_STEP_SECRET_"
-)
+// tokenVariable is the client's own.
+const tokenVariable = "RUNNER_REMOTE_TOKEN"
 
 // spec is remote.json. It holds no secrets.
 type spec struct {
@@ -119,7 +115,7 @@ const homecoming = 10 * time.Minute
 
 // Run starts, adopts or reads an attempt, as the interface says.
 func (e *Executor) Run(ctx context.Context, job runner.Job, sink runner.Sink) (runner.Exit, error) {
-	if err := e.prepare(job); err != nil {
+	if err := e.driver().Prepare(job, func() (any, error) { return e.spec(job) }); err != nil {
 		return runner.Exit{}, err
 	}
 	watched, stop := context.WithCancel(ctx)
@@ -188,39 +184,28 @@ func (e *Executor) Refuses(step pipelines.Spec) error {
 	return err
 }
 
+func (e *Executor) driver() driver.Driver {
+	return driver.Driver{Program: e.Program, Command: "remote", File: specFile}
+}
+
 // client is the job of the process on this machine.
 func (e *Executor) client(job runner.Job) runner.Job {
-	out := job
-	out.Command = adapters.Command{Argv: []string{e.Program, "remote", filepath.Join(job.Task.AttemptDir, specFile)}}
-	out.Env, out.Timeout, out.Grace = nil, 0, job.Grace+homecoming // the server keeps the step's own
-	out.Secrets = map[string]pipelines.Secret{tokenVariable: e.Config.Token}
-	for name, s := range job.Secrets {
-		out.Secrets[secretPrefix+name] = s
-	}
+	out := e.driver().Job(job)
+	out.Timeout, out.Grace = 0, job.Grace+homecoming // the server keeps the step's own
+	out.Secrets[tokenVariable] = e.Config.Token
 	return out
 }
 
-// prepare writes remote.json, unless the attempt has it already.
-func (e *Executor) prepare(job runner.Job) error {
-	path := filepath.Join(job.Task.AttemptDir, specFile)
-	if _, err := os.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
+// spec describes what the client does. What speaks against it is said before
+// anything starts.
+func (e *Executor) spec(job runner.Job) (spec, error) {
 	if e.Config.URL == "" {
-		return pipelines.Errorf(pipelines.CodeInvalid, "the executor of %s names no server: url is missing", job.Task.Address)
+		return spec{}, pipelines.Errorf(pipelines.CodeInvalid, "the executor of %s names no server: url is missing", job.Task.Address)
 	}
-	if err := e.Refuses(pipelines.Spec{Command: job.Task.Command, Dataset: job.Dataset}); err != nil { // said before anything starts
-		return err
-	}
-	s := spec{URL: e.Config.URL, PublicOnly: e.PublicOnly, Root: e.Config.Root, RunDir: job.Task.RunDir, AttemptDir: job.Task.AttemptDir,
-		Order: Order{Task: job.Task, Dataset: job.Dataset, Adapter: job.Adapter, Env: job.Env, Timeout: job.Timeout, Grace: job.Grace}}
-	for name := range job.Secrets {
-		s.Secret = append(s.Secret, name)
-	}
-	if err := os.MkdirAll(job.Task.AttemptDir, 0o755); err != nil {
-		return err
-	}
-	return durable.WriteJSON(path, s, 0o644)
+	return spec{URL: e.Config.URL, PublicOnly: e.PublicOnly, Root: e.Config.Root, RunDir: job.Task.RunDir, AttemptDir: job.Task.AttemptDir,
+		Secret: slices.Sorted(maps.Keys(job.Secrets)),
+		Order:  Order{Task: job.Task, Dataset: job.Dataset, Adapter: job.Adapter, Env: job.Env, Timeout: job.Timeout, Grace: job.Grace},
+	}, e.Refuses(pipelines.Spec{Command: job.Task.Command, Dataset: job.Dataset})
 }
 
 // under makes the paths of a dataset relative to root.
