@@ -8,7 +8,6 @@ timm's own.
 from __future__ import annotations
 
 import fnmatch
-import os
 from typing import Any, Optional
 
 from ..classification import ClassificationAdapter
@@ -18,25 +17,21 @@ LICENSE = "Apache-2.0"
 NUMERICS = 1
 
 
-def get_models(task_type: Optional[str] = None, count_every: Optional[int] = None) -> list[dict[str, Any]]:
+def get_models(task_type: Optional[str] = None) -> list[dict[str, Any]]:
     """Every model that timm can build, with the input size, weights and licence
-    of its default pretrained configuration. Counting their parameters takes some
-    minutes; ``count_every`` says of which models it is done: 1 (the default) all,
-    50 (the default where PLATFORM_SDK_QUICK is set) a sample, 0 none."""
+    of its default pretrained configuration."""
     if task_type not in (None, "image_classification"):
         return []
     import timm
 
-    every = (50 if "PLATFORM_SDK_QUICK" in os.environ else 1) if count_every is None else count_every
     pretrained = {name.split(".")[0] for name in timm.list_models(pretrained=True)}  # listed as model.weights
     models = []
-    for number, name in enumerate(timm.list_models()):
+    for name in timm.list_models():
         config = timm.get_pretrained_cfg(name)
         size = config.input_size[-1] if config is not None and config.input_size else 224
         models.append({
             "model_name": name, "framework": "timm", "task_types": ["image_classification"], "default_image_size": int(size),
-            "parameters": parameters(name) if every and number % every == 0 else "", "pretrained": name in pretrained,
-            "description": f"{name} of pytorch-image-models",
+            "pretrained": name in pretrained, "description": f"{name} of pytorch-image-models",
             "license": _licence(str((config.license if config is not None else None) or "Apache-2.0")),
         })
     return models
@@ -50,18 +45,16 @@ def _licence(name: str) -> str:
     return next((known for known in _SPDX if known.lower() == name.lower()), name)
 
 
-def parameters(name: str) -> str:
-    """How many parameters a model has with its own head, as "25.6M"; "" where
-    timm cannot build it without its weights."""
+def count_parameters(name: str) -> Optional[int]:
+    """With the model's own head; None where timm cannot build it without its weights."""
     import timm
     import torch
 
     try:
         with torch.device("meta"):
-            n = sum(p.numel() for p in timm.create_model(name, pretrained=False).parameters())
+            return sum(p.numel() for p in timm.create_model(name, pretrained=False).parameters())
     except Exception:
-        return ""
-    return f"{n / 1e9:.1f}B" if n >= 1e9 else f"{n / 1e6:.1f}M" if n >= 1e5 else f"{n / 1e3:.0f}K"
+        return None
 
 
 class TimmAdapter(ClassificationAdapter):

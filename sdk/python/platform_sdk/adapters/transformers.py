@@ -39,8 +39,18 @@ _ABSENT = {"image_classification": {"ema_decay"},
 def get_models(task_type: Optional[str] = None) -> list[dict[str, Any]]:
     """The configurations that this adapter builds, by task."""
     return [{"model_name": name, "framework": "transformers", "task_types": [task], "default_image_size": 224 if task == "image_classification" else 512,
-             "parameters": "", "pretrained": False, "description": f"{name} of transformers", "license": LICENSE}
+             "pretrained": False, "description": f"{name} of transformers", "license": LICENSE}
             for task, names in _MODELS.items() for name in names if task_type in (None, task)]
+
+
+def count_parameters(name: str) -> int:
+    """At the default image size, with a head for ImageNet's 1,000 classes or COCO's 80."""
+    _offline()
+    import torch
+
+    task, size, classes = ("object_detection", 512, 80) if name in _MODELS["object_detection"] else ("image_classification", 224, 1000)
+    with torch.device("meta"):
+        return sum(p.numel() for p in build_model(task, model_config(name, size, [str(i) for i in range(classes)], {})).parameters())
 
 
 def model_config(name: str, image_size: int, classes: list[str], settings: dict[str, Any]) -> Any:
@@ -63,7 +73,17 @@ def model_config(name: str, image_size: int, classes: list[str], settings: dict[
     if kind == "yolos":
         return transformers.YolosConfig(**shape, image_size=[image_size, image_size], num_detection_tokens=settings.get("queries", 100),
                                         use_mid_position_embeddings=False, **losses, **labels)
-    return {"vit": transformers.ViTConfig, "deit": transformers.DeiTConfig}[kind](**shape, image_size=image_size, **labels)
+    if kind == "deit":  # of its two classifiers, the one that distils from no teacher
+        return transformers.DeiTConfig(**shape, image_size=image_size, architectures=["DeiTForImageClassification"], **labels)
+    return transformers.ViTConfig(**shape, image_size=image_size, **labels)
+
+
+def build_model(task: str, config: Any) -> Any:
+    """The framework's model of a configuration, with random weights."""
+    import transformers
+
+    auto = transformers.AutoModelForObjectDetection if task == "object_detection" else transformers.AutoModelForImageClassification
+    return auto.from_config(config, attn_implementation="eager")
 
 
 class TransformersAdapter(ClassificationAdapter):
@@ -114,8 +134,6 @@ class TransformersAdapter(ClassificationAdapter):
 
     def prepare_model(self) -> None:
         _offline()
-        import transformers
-
         c = self.model_config
         task = str(c.task_type)
         if c.model_name not in _MODELS.get(task, []):
@@ -126,9 +144,8 @@ class TransformersAdapter(ClassificationAdapter):
         config = self._config()
         settings = dict(config.get("loss", {})) | ({"queries": config["queries"]} if "queries" in config else {})
         built = model_config(c.model_name, c.image_size, self.dataset_config.classes, settings)
-        auto = transformers.AutoModelForObjectDetection if self.detects else transformers.AutoModelForImageClassification
         seed_everything(self.training_config.seed)
-        self.model = auto.from_config(built, attn_implementation="eager")
+        self.model = build_model(task, built)
         if c.weights:
             self._load_weights(c.weights)
         for name, parameter in self.model.named_parameters():

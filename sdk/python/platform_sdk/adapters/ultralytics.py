@@ -11,6 +11,7 @@ downloaded.
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any, List, Optional
 
@@ -38,10 +39,21 @@ def get_models(task_type: Optional[str] = None) -> list[dict[str, Any]]:
     """The YOLO families by size and task."""
     return [
         {"model_name": f"{family}{size}{suffix}", "framework": "ultralytics", "task_types": [_TASKS[suffix]],
-         "default_image_size": 224 if suffix == "-cls" else 640, "parameters": "", "pretrained": False,
+         "default_image_size": 224 if suffix == "-cls" else 640, "pretrained": False,
          "description": f"{family} {size} of ultralytics", "license": LICENSE}
         for family, (sizes, suffixes) in _FAMILIES.items() for suffix in suffixes for size in sizes
         if task_type in (None, _TASKS[suffix])]
+
+
+def count_parameters(name: str) -> int:
+    """With the classes of the model's own yaml file: COCO's 80, or ImageNet's 1,000."""
+    _quiet(tempfile.gettempdir())
+    import torch
+    from ultralytics.nn.tasks import parse_model, yaml_model_load
+
+    with torch.device("meta"):
+        layers, _ = parse_model(yaml_model_load(f"{name}.yaml"), ch=3, verbose=False)
+    return sum(p.numel() for p in layers.parameters())
 
 
 class UltralyticsAdapter(TrainingAdapter):

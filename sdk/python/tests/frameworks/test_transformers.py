@@ -11,7 +11,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from framework_data import CLASSES, bccd_index, check_parity, check_resume, real_data, run_step, step_task  # noqa: E402
 from platform_sdk import DatasetConfig, ModelConfig, Stop, TrainingConfig, TrainingLogger  # noqa: E402
-from platform_sdk.adapters.transformers import TransformersAdapter, get_models, model_config  # noqa: E402
+from platform_sdk.adapters.transformers import TransformersAdapter, count_parameters, get_models, model_config  # noqa: E402
 from platform_sdk.events import Spool  # noqa: E402
 from platform_sdk.reader import nest  # noqa: E402
 
@@ -35,10 +35,11 @@ def make(index, out, task="image_classification", config=None, logger=None, epoc
 def test_models_have_configurations():
     for model in get_models():
         assert model_config(model["model_name"], 64, CLASSES, {}).num_labels == 3
+        assert count_parameters(model["model_name"]) > 5e6  # built, without its numbers
     assert get_models("pose_estimation") == []
 
 
-@pytest.mark.parametrize("task,name,size", [("image_classification", "resnet-18", 64), ("object_detection", "detr-resnet-18", 64)])
+@pytest.mark.parametrize("task,name,size", [("image_classification", "resnet-18", 64), ("image_classification", "deit-tiny-patch16", 32), ("object_detection", "detr-resnet-18", 64)])
 def test_other_families_learn(tmp_path, index, task, name, size):
     """One step of the larger ones: their loss has a gradient, and their figures are counted."""
     from platform_sdk.adapters.hf_trainer import measure
