@@ -69,6 +69,7 @@ var rules = map[string]web.Access{
 	"POST /api/v1/tokens":                      web.Admin,
 	"DELETE /api/v1/tokens/{id}":               web.Admin,
 	"POST /api/v1/pipelines/render":            web.Ask,
+	"POST /api/v1/pipelines/assist":            web.Ask,
 }
 
 // TestAccess asks every route of the OpenAPI document with every kind of

@@ -13,7 +13,11 @@ import (
 // *submit.Process fulfils it.
 type Evaluator interface {
 	Evaluate(ctx context.Context, op submit.Operation, s submit.Submission) (submit.Result, error)
+	Assist(ctx context.Context, s submit.Submission, q submit.Question) (submit.Assistance, error)
 }
+
+// errNoEvaluator is what a server without one answers.
+var errNoEvaluator = pipelines.Errorf(pipelines.CodeUnavailable, "this server takes no pipelines")
 
 type submissionInput struct{ Body submit.Submission }
 
@@ -42,11 +46,35 @@ func (s *Server) evaluated(op submit.Operation, sub submit.Submission) (*evaluat
 // pipeline refuse a result with errors by invalidPipeline.
 func (s *Server) evaluate(op submit.Operation, sub submit.Submission) (submit.Result, error) {
 	if s.cfg.Evaluator == nil {
-		return submit.Result{}, pipelines.Errorf(pipelines.CodeUnavailable, "this server takes no pipelines")
+		return submit.Result{}, errNoEvaluator
 	}
 	ctx, cancel := context.WithTimeout(s.stop, 2*submit.LimitsOf(op).Wall) // waiting for a slot included
 	defer cancel()
 	return s.cfg.Evaluator.Evaluate(ctx, op, sub)
+}
+
+type assistInput struct {
+	Body struct {
+		submit.Submission
+		submit.Question
+	}
+}
+
+type assistOutput struct{ Body submit.Assistance }
+
+// assistPipeline answers an editor, as one types: what it is asked about is
+// rarely a whole pipeline.
+func (s *Server) assistPipeline(_ context.Context, in *assistInput) (*assistOutput, error) {
+	if s.cfg.Evaluator == nil {
+		return nil, errNoEvaluator
+	}
+	ctx, cancel := context.WithTimeout(s.stop, submit.LimitsOf(submit.Assist).Wall) // waiting for a slot included
+	defer cancel()
+	out, err := s.cfg.Evaluator.Assist(ctx, in.Body.Submission, in.Body.Question)
+	if err != nil {
+		return nil, err
+	}
+	return &assistOutput{Body: out}, nil
 }
 
 // invalidPipeline is the problem of a pipeline whose diagnostics have errors,
@@ -73,9 +101,9 @@ func keepable(r submit.Result, sub submit.Submission) error {
 	p := problem(http.StatusUnprocessableEntity, pipelines.CodeInvalid, fmt.Sprintf("the variable %q is sensitive, and the server would keep the value that was sent. "+
 		"Leave it out, set it in the server's environment and read it with secret(\"NAME\"), which its operator allows with --allow-env NAME", name))
 	for _, name := range r.Sensitive {
-		at := "body.files"
+		at := "/files"
 		if _, ok := sub.Variables[name]; ok {
-			at = "body.variables." + name
+			at = "/variables/" + submit.PointerKey(name)
 		}
 		p.Errors = append(p.Errors, ProblemAt{Location: at, Message: fmt.Sprintf("a value of the sensitive variable %q", name)})
 	}

@@ -38,7 +38,7 @@ type Problem struct {
 
 // ProblemAt is one thing wrong in a request.
 type ProblemAt struct {
-	Location string `json:"location" doc:"query.limit, body.name, …"`
+	Location string `json:"location" doc:"a JSON pointer into the body, \"\" for all of it: /files/main.hcl; or query.limit, path.id, header.…"`
 	Message  string `json:"message"`
 }
 
@@ -132,17 +132,36 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 }
 
 // humaErrors makes huma's own errors (a parameter out of range, say) problems
-// of this package. huma keeps the constructor in a variable of its own.
+// of this package. huma keeps the constructors in variables of its own.
 var humaErrors = sync.OnceFunc(func() {
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
-		p := problem(status, codeOf(status), message)
-		for _, err := range errs {
-			var d *huma.ErrorDetail
-			if errors.As(err, &d) {
-				p.Errors = append(p.Errors, ProblemAt{Location: d.Location, Message: d.Message})
-				p.Detail += "; " + strings.TrimPrefix(d.Location+": ", ": ") + d.Message
-			}
+		return humaProblem(status, message, places(errs))
+	}
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+		at := places(errs)
+		if s, ok := ctx.Context().Value(serverKey{}).(*Server); ok {
+			at = s.pointed(ctx, at)
 		}
-		return p
+		return humaProblem(status, message, at)
 	}
 })
+
+func humaProblem(status int, message string, at []ProblemAt) *Problem {
+	p := problem(status, codeOf(status), message)
+	p.Errors = at
+	for _, e := range at {
+		p.Detail += "; " + strings.TrimPrefix(e.Location+": ", ": ") + e.Message
+	}
+	return p
+}
+
+// places are the errors that have one.
+func places(errs []error) (out []ProblemAt) {
+	for _, err := range errs {
+		var d *huma.ErrorDetail
+		if errors.As(err, &d) {
+			out = append(out, ProblemAt{Location: d.Location, Message: d.Message})
+		}
+	}
+	return out
+}

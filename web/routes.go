@@ -21,6 +21,8 @@ type Route struct {
 	Access  Access
 	Tag     string
 	Summary string
+	// Quiet is asked as one types and changes nothing: only refusals are audited.
+	Quiet bool
 	// Also are responses besides 200 and problems.
 	Also map[string]*huma.Response
 }
@@ -72,6 +74,9 @@ func (s *Server) register() error {
 
 	handle(s, post("/api/v1/pipelines/validate", Ask, "pipelines", "Check a pipeline's files"), s.validatePipeline)
 	handle(s, post("/api/v1/pipelines/render", Ask, "pipelines", "The HCL that a filled-in form stands for, checked"), s.renderPipeline)
+	assist := post("/api/v1/pipelines/assist", Ask, "pipelines", "What may be written at a place of a pipeline's files, or what stands there means")
+	assist.Quiet = true
+	handle(s, assist, s.assistPipeline)
 	handle(s, post("/api/v1/pipelines/plan", Write, "pipelines", "What applying a pipeline would do, and why"), s.planPipeline)
 	handle(s, post("/api/v1/pipelines/save", Write, "pipelines", "Write a valid pipeline under the server's save root"), s.savePipeline)
 
@@ -119,10 +124,10 @@ func handle[I, O any](s *Server, r Route, h func(context.Context, *I) (*O, error
 		if err != nil {
 			_ = s.fail(c, err) // writes into memory
 		} else {
-			next(huma.WithValue(ctx, tokenKey{}, token))
+			next(huma.WithValue(huma.WithValue(ctx, tokenKey{}, token), serverKey{}, s))
 		}
-		if r.Access.mutates() {
-			s.audit(c, token, c.Response().StatusCode())
+		if status := c.Response().StatusCode(); r.Access.mutates() && (!r.Quiet || status >= http.StatusBadRequest) {
+			s.audit(c, token, status)
 		}
 	}}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {

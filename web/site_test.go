@@ -102,6 +102,10 @@ func (agreeable) Evaluate(context.Context, submit.Operation, submit.Submission) 
 	return submit.Result{Report: hclspec.Report{Valid: true}, Pipeline: "submitted"}, nil
 }
 
+func (agreeable) Assist(context.Context, submit.Submission, submit.Question) (submit.Assistance, error) {
+	return submit.Assistance{Completions: []hclspec.Completion{}}, nil
+}
+
 // control is what the server asks about processes.
 type control struct{ s *site }
 

@@ -49,6 +49,9 @@ func (a *app) evaluateSubmission(ctx context.Context, req submit.Request, limits
 		_ = json.NewEncoder(a.Stdout).Encode(submit.Answer{Result: submit.Result{Report: a.diagnosticsReport(hcl.Diagnostics{d})}})
 	})
 	defer stop()
+	if req.Operation == submit.Assist && req.Question != nil {
+		return a.assistSubmission(ctx, req)
+	}
 	pipe, diags, err := a.loadSubmission(ctx, ".", req.Policy, req.Submission, req.Operation == submit.Validate)
 	out := submit.Answer{Result: submit.Result{Report: a.diagnosticsReport(diags)}}
 	if err != nil {
@@ -82,6 +85,20 @@ func (a *app) evaluateSubmission(ctx context.Context, req submit.Request, limits
 	return out
 }
 
+// assistSubmission answers an editor's question under the rules of the server.
+func (a *app) assistSubmission(ctx context.Context, req submit.Request) submit.Answer {
+	a.hideSensitive()
+	err := a.useServices(req.Policy.Services)
+	if err != nil {
+		return refused(submit.Answer{}, err)
+	}
+	found, err := req.Policy.Answer(ctx, ".", req.Submission, *req.Question, a.submissionOptions(true), a.redactor.hide)
+	if err != nil {
+		return refused(submit.Answer{}, err)
+	}
+	return submit.Answer{Assistance: &found}
+}
+
 // refused adds what went wrong besides diagnostics.
 func refused(out submit.Answer, err error) submit.Answer {
 	out.Code, out.Error = pipelines.CodeOf(err), err.Error()
@@ -99,7 +116,7 @@ func (a *app) loadSubmission(ctx context.Context, dir string, policy submit.Poli
 	if err := a.useServices(policy.Services); err != nil {
 		return nil, nil, err
 	}
-	p, files, diags, err := policy.Load(ctx, dir, s, hclspec.Options{Environ: a.getenv, Catalog: catalog{a.Adapters}, Validate: validate, Version: languageVersion()})
+	p, files, diags, err := policy.Load(ctx, dir, s, a.submissionOptions(validate))
 	maps.Copy(a.files, files)
 	if p != nil {
 		a.sendToServices(p, policy)
@@ -110,6 +127,11 @@ func (a *app) loadSubmission(ctx context.Context, dir string, policy submit.Poli
 		}
 	}
 	return p, diags, err
+}
+
+// submissionOptions are what the language needs to know besides a policy.
+func (a *app) submissionOptions(validate bool) hclspec.Options {
+	return hclspec.Options{Environ: a.getenv, Catalog: catalog{a.Adapters}, Validate: validate, Version: languageVersion()}
 }
 
 func (a *app) planSubmission(ctx context.Context, p *pipelines.Pipeline, req submit.Request) (*runner.Plan, error) {

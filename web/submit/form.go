@@ -121,11 +121,11 @@ func (w *formWriter) section(p part, values map[string]any, fixed map[string]str
 	for key := range values {
 		name := cmp.Or(p.rename[key], key)
 		if p.rename[key] == "" && slices.Contains(slices.Collect(maps.Values(p.rename)), key) {
-			w.fail(p.pointer+"/"+escape(key), "Unsupported argument", "There is no %q here; it is called %q.", key, keyOf(p.rename, key))
+			w.fail(p.pointer+"/"+PointerKey(key), "Unsupported argument", "There is no %q here; it is called %q.", key, keyOf(p.rename, key))
 			continue
 		}
 		if fixed[name] != "" {
-			w.fail(p.pointer+"/"+escape(key), "Unsupported argument", "%q follows from other parts of the form.", key)
+			w.fail(p.pointer+"/"+PointerKey(key), "Unsupported argument", "%q follows from other parts of the form.", key)
 			continue
 		}
 		names[name] = key
@@ -169,7 +169,7 @@ func keyOf(rename map[string]string, name string) string {
 var argumentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
 
 func (w *formWriter) argument(pointer, name, key string, v any) {
-	at := pointer + "/" + escape(key)
+	at := pointer + "/" + PointerKey(key)
 	if v == nil {
 		return // unset
 	}
@@ -217,7 +217,7 @@ func (w *formWriter) block(pointer, name string, v any, open bool, depth int) {
 	})
 	for _, key := range keys {
 		if _, inner := values[key].(map[string]any); inner && open {
-			w.block(pointer+"/"+escape(key), key, values[key], true, depth+1)
+			w.block(pointer+"/"+PointerKey(key), key, values[key], true, depth+1)
 		} else {
 			w.argument(pointer, key, key, values[key])
 		}
@@ -247,10 +247,10 @@ func spans(text []byte) []span {
 	var walk func(body *hclsyntax.Body, pointer string, rename map[string]string)
 	walk = func(body *hclsyntax.Body, pointer string, rename map[string]string) {
 		for name, a := range body.Attributes {
-			add(a.SrcRange, pointer+"/"+escape(keyOf(rename, name)))
+			add(a.SrcRange, pointer+"/"+PointerKey(keyOf(rename, name)))
 		}
 		for _, b := range body.Blocks {
-			at := pointer + "/" + escape(keyOf(rename, b.Type))
+			at := pointer + "/" + PointerKey(keyOf(rename, b.Type))
 			add(b.Range(), at)
 			walk(b.Body, at, nil)
 		}
@@ -277,8 +277,8 @@ func spans(text []byte) []span {
 	return out
 }
 
-// escape writes a key as a part of a JSON pointer.
-func escape(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
+// PointerKey writes a key as a part of a JSON pointer.
+func PointerKey(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
 
 // quote writes text as an HCL string.
 func quote(s string) string {

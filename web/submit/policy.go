@@ -80,12 +80,29 @@ func ParseExecutorRule(text string) (ExecutorRule, error) {
 // be known later is refused by the steps' Resolve. dir is the pipeline's own
 // folder, where its lock file is looked for.
 func (p Policy) Load(ctx context.Context, dir string, s Submission, opts hclspec.Options) (*pipelines.Pipeline, hclspec.Files, hcl.Diagnostics, error) {
-	if err := s.Check(); err != nil {
+	opts, err := p.options(s, opts)
+	if err != nil {
 		return nil, nil, nil, err
+	}
+	pipe, files, diags := hclspec.Load(ctx, dir, opts)
+	if diags.HasErrors() {
+		return nil, files, diags, nil
+	}
+	diags = append(diags, p.guard(pipe, opts.Validate)...)
+	if diags.HasErrors() {
+		pipe = nil
+	}
+	return pipe, files, diags, nil
+}
+
+// options are what the language reads a submission with.
+func (p Policy) options(s Submission, opts hclspec.Options) (hclspec.Options, error) {
+	if err := s.Check(); err != nil {
+		return opts, err
 	}
 	vars, err := s.vars()
 	if err != nil {
-		return nil, nil, nil, err
+		return opts, err
 	}
 	environ := opts.Environ
 	opts.Environ = func(name string) (string, bool) {
@@ -96,15 +113,7 @@ func (p Policy) Load(ctx context.Context, dir string, s Submission, opts hclspec
 	}
 	opts.Sources, opts.Vars, opts.VarFiles, opts.Values = s.sources(), vars, nil, nil
 	opts.Base, opts.Submission = p.DataRoot, &hclspec.Submission{Env: p.Env}
-	pipe, files, diags := hclspec.Load(ctx, dir, opts)
-	if diags.HasErrors() {
-		return nil, files, diags, nil
-	}
-	diags = append(diags, p.guard(pipe, opts.Validate)...)
-	if diags.HasErrors() {
-		pipe = nil
-	}
-	return pipe, files, diags, nil
+	return opts, nil
 }
 
 // guard refuses what the pipeline says outside of steps, and has every step

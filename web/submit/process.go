@@ -31,6 +31,8 @@ const (
 	Validate Operation = "validate"
 	// Plan compares with the state; it inspects datasets and changes nothing.
 	Plan Operation = "plan"
+	// Assist answers an editor's question about texts that are being written.
+	Assist Operation = "assist"
 )
 
 // Request is what the child reads from its standard input, as JSON.
@@ -41,6 +43,7 @@ type Request struct {
 	Store      string     `json:"store,omitempty"` // the state, for Plan
 	Cache      string     `json:"cache,omitempty"` // file that remembers inspected datasets
 	GPUs       int        `json:"gpus,omitempty"`
+	Question   *Question  `json:"question,omitempty"` // for Assist
 }
 
 // Result is what evaluating found.
@@ -56,9 +59,10 @@ type Result struct {
 
 // Answer is what the child writes to its standard output, as JSON.
 type Answer struct {
-	Result Result         `json:"result"`
-	Code   pipelines.Code `json:"code,omitempty"` // of what went wrong besides diagnostics
-	Error  string         `json:"error,omitempty"`
+	Result     Result         `json:"result"`
+	Assistance *Assistance    `json:"assistance,omitempty"` // of Assist
+	Code       pipelines.Code `json:"code,omitempty"`       // of what went wrong besides diagnostics
+	Error      string         `json:"error,omitempty"`
 }
 
 // Limits bound one child.
@@ -117,35 +121,43 @@ const maxAnswer = 64 << 20 // bytes of a child's answer
 // request is none (invalid), that too many wait (unavailable), or what stopped
 // planning.
 func (p *Process) Evaluate(ctx context.Context, op Operation, s Submission) (Result, error) {
-	if err := s.Check(); err != nil {
-		return Result{}, err
+	answer, err := p.ask(ctx, Request{Operation: op, Submission: s, Store: p.Store, Cache: p.Cache, GPUs: p.GPUs})
+	return answer.Result, err
+}
+
+// ask starts a child for a request and waits for its answer. That a limit
+// ended it is a diagnostic of the result.
+func (p *Process) ask(ctx context.Context, r Request) (Answer, error) {
+	if err := r.Submission.Check(); err != nil {
+		return Answer{}, err
 	}
 	release, err := p.enter(ctx)
 	if err != nil {
-		return Result{}, err
+		return Answer{}, err
 	}
 	defer release()
-	dir, cleanup, err := workspace(s)
+	dir, cleanup, err := workspace(r.Submission)
 	if err != nil {
-		return Result{}, err
+		return Answer{}, err
 	}
 	defer cleanup()
-	request, err := json.Marshal(Request{Operation: op, Submission: s, Policy: p.Policy, Store: p.Store, Cache: p.Cache, GPUs: p.GPUs})
+	r.Policy = p.Policy
+	request, err := json.Marshal(r)
 	if err != nil {
-		return Result{}, pipelines.Errorf(pipelines.CodeInvalid, "the submission cannot be passed on: %w", err)
+		return Answer{}, pipelines.Errorf(pipelines.CodeInvalid, "the submission cannot be passed on: %w", err)
 	}
-	answer, why, err := p.run(ctx, dir, LimitsOf(op), request)
+	answer, why, err := p.run(ctx, dir, LimitsOf(r.Operation), request)
 	if err != nil {
-		return Result{}, err
+		return Answer{}, err
 	}
 	if why != "" {
 		d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Evaluation takes too much", Detail: "Evaluating the pipeline " + why + ". Simplify it."}
-		return Result{Report: hclspec.NewReport(nil, hcl.Diagnostics{d})}, nil
+		return Answer{Result: Result{Report: hclspec.NewReport(nil, hcl.Diagnostics{d})}}, nil
 	}
 	if answer.Code != "" {
-		return answer.Result, pipelines.Errorf(answer.Code, "%s", answer.Error)
+		return answer, pipelines.Errorf(answer.Code, "%s", answer.Error)
 	}
-	return answer.Result, nil
+	return answer, nil
 }
 
 // enter waits for a slot.
