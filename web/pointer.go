@@ -53,7 +53,7 @@ func (s *Server) bodyErrors(ctx huma.Context) (out []ProblemAt) {
 	}
 	var res huma.ValidateResult
 	huma.Validate(s.api.OpenAPI().Components.Schemas, op.Content["application/json"].Schema, huma.NewPathBuffer(nil, 0), huma.ModeWriteToServer, plainKeys(body), &res)
-	for _, p := range places(res.Errors) {
+	for _, p := range placesOf(res.Errors) {
 		out = append(out, ProblemAt{Location: pointerOf(p.Location), Message: p.Message})
 	}
 	slices.SortFunc(out, func(a, b ProblemAt) int {

@@ -135,10 +135,10 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 // of this package. huma keeps the constructors in variables of its own.
 var humaErrors = sync.OnceFunc(func() {
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
-		return humaProblem(status, message, places(errs))
+		return humaProblem(status, message, placesOf(errs))
 	}
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
-		at := places(errs)
+		at := placesOf(errs)
 		if s, ok := ctx.Context().Value(serverKey{}).(*Server); ok {
 			at = s.pointed(ctx, at)
 		}
@@ -155,8 +155,8 @@ func humaProblem(status int, message string, at []ProblemAt) *Problem {
 	return p
 }
 
-// places are the errors that have one.
-func places(errs []error) (out []ProblemAt) {
+// placesOf lists the errors that have one.
+func placesOf(errs []error) (out []ProblemAt) {
 	for _, err := range errs {
 		var d *huma.ErrorDetail
 		if errors.As(err, &d) {

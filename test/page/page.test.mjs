@@ -253,15 +253,11 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
     await field(number.name).fill("");
     await page.getByText("✓ valid").waitFor();
 
-    // By hand: highlighted, completed, checked at its range, and back to the form.
+    // By hand: highlighted, checked at its range, and back to the form.
     const editor = page.locator(".editor .cm-content");
     await editor.click();
     await page.keyboard.press("Control+End");
-    await page.keyboard.type("\nout");
-    await page.locator(".cm-tooltip-autocomplete li", { hasText: "output" }).waitFor();
-    await page.waitForTimeout(200); // a list that just came up takes no key yet
-    await page.keyboard.press("Enter");
-    await page.keyboard.insertText(' "a" {\n  valu = 1\n}\n');
+    await page.keyboard.insertText('\noutput "a" {\n  valu = 1\n}\n');
     await page.getByLabel("Diagnostics").getByText(/"valu"/).first().waitFor().catch(async () => assert.fail(await page.locator(".beside").innerText()));
     const marked = () => page.evaluate(() => [...(document.querySelector(".editor")?.shadowRoot?.querySelectorAll(".cm-lintRange-error") ?? [])].map((e) => e.textContent).join("|"));
     for (let i = 0; i < 50 && !/valu\b/.test(await marked()); i++) await page.waitForTimeout(100);
@@ -349,6 +345,98 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
     });
   }
 
+  test("the editor completes and explains what the server knows", async (t) => {
+    const page = await site.open({ signedIn: true, expected: (s) => /assist/.test(s) && /ERR_FAILED/.test(s) });
+    await site.go(page, "new");
+    const editor = page.locator(".editor .cm-content");
+    await editor.locator(".cm-line", { hasText: "epochs" }).waitFor();
+    const text = async () => (await editor.locator(".cm-line").allInnerTexts()).join("\n");
+    const list = page.locator(".cm-tooltip-autocomplete");
+    /** holds waits until the editor's text does. */
+    const holds = async (want, patience = 60_000) => {
+      for (const until = Date.now() + patience; Date.now() < until; await page.waitForTimeout(50)) if (want.test(await text())) return true;
+      return false;
+    };
+    /** take accepts a completion by the keyboard, however late the list comes and takes keys. */
+    const take = async (label, want) => {
+      for (let i = 0; i < 20; i++) {
+        if (!(await list.isVisible())) await page.keyboard.press("Control+Space");
+        await list.locator("li[aria-selected]", { has: page.locator(".cm-completionLabel", { hasText: label }) }).waitFor();
+        await page.keyboard.press("Enter");
+        if (await holds(want, 2_000)) return;
+        await page.keyboard.press("Control+z"); // the key came before the list took any: a new line
+      }
+      assert.fail(`${label} is not taken: ${await text()}`);
+    };
+
+    // Places after characters of several bytes, too.
+    await editor.click();
+    await page.keyboard.press("Control+Home");
+    await page.keyboard.insertText("# 값 😀 é\n");
+    await page.keyboard.press("Control+End");
+    await page.keyboard.type("\nout");
+    await take(/^output$/, /\noutput "name" \{\n {2}value = \n\}/);
+    await page.keyboard.type("best"); // in place of the name, which is selected
+    await page.keyboard.press("Tab");
+    await page.keyboard.type("train.job.bes");
+    await take(/^best$/, /value = train\.job\.best/);
+    for (let i = 0; i < "best".length; i++) await page.keyboard.press("Backspace");
+    await page.keyboard.type("met");
+    await take(/^metrics$/, /value = train\.job\.metrics/);
+    await page.keyboard.type(".accur");
+    await take(/^accuracy$/, /\noutput "best" \{\n {2}value = train\.job\.metrics\.accuracy\n\}/);
+    await page.getByText("✓ valid").waitFor();
+    assert.match(await text(), /^# 값 😀 é\n/);
+    await shot(page, "new-completed");
+
+    // The word under the pointer is explained.
+    const explanation = page.locator(".cm-explanation");
+    const line = editor.locator(".cm-line", { hasText: "epochs" });
+    await line.scrollIntoViewIfNeeded();
+    for (let i = 0; i < 40 && !(await explanation.isVisible()); i++) {
+      const box = await line.locator("span", { hasText: "epochs" }).boundingBox();
+      await page.mouse.move(box.x + 5 + (i % 8) * 4, box.y + box.height / 2);
+      await explanation.waitFor({ timeout: 1_500 }).catch(() => {});
+    }
+    assert.match(await explanation.innerText(), /passes over|epochs/i);
+    await shot(page, "new-explained");
+    await page.mouse.move(0, 0);
+    await explanation.waitFor({ state: "hidden" });
+
+    // A question that is stale is given up; what comes late is not shown.
+    let release;
+    const held = new Promise((done) => (release = done));
+    let asked = 0;
+    await page.route("**/pipelines/assist", async (route) => {
+      if (asked++ === 0) await held;
+      await route.continue().catch(() => {}); // it was given up
+    });
+    await page.keyboard.press("Control+End");
+    const givenUp = page.waitForEvent("requestfailed", (r) => r.url().endsWith("/assist"));
+    const first = page.waitForRequest("**/pipelines/assist");
+    await page.keyboard.type("\ntr");
+    await first;
+    await page.keyboard.type("ain");
+    await givenUp;
+    release();
+    await list.locator("li[aria-selected]", { hasText: "train" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.unroute("**/pipelines/assist");
+
+    // Without the server one goes on writing.
+    await page.route("**/pipelines/assist", (route) => route.abort());
+    const failed = page.waitForEvent("requestfailed", (r) => r.url().endsWith("/assist"));
+    await page.keyboard.type("\nch");
+    await failed;
+    await page.keyboard.type("eck");
+    assert.ok(await holds(/\ncheck$/), await text());
+    assert.equal(await list.count(), 0);
+    await page.unroute("**/pipelines/assist");
+    await take(/^check$/, /\ncheck "name" \{/);
+    await page.context().close();
+    quiet(t);
+  });
+
   test("a model is found by typing, and any folder may be a dataset", async (t) => {
     const page = await site.open({ signedIn: true });
     await site.go(page, "new?adapter=timm");
@@ -413,6 +501,16 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
       assert.equal(await page.locator("main script, main img[src='x'], main svg[onload], main [onerror]").count(), 0, place);
     }
     assert.ok(spoilt > 15, `${spoilt} answers`);
+    // So in what the editor offers, says of it, and explains.
+    await site.go(page, "new");
+    const editor = page.locator(".editor .cm-content");
+    await editor.locator(".cm-line").first().click();
+    await page.keyboard.press("Control+Home");
+    await page.keyboard.press("Control+Space");
+    await page.locator(".cm-tooltip-autocomplete li", { hasText: "onerror" }).first().waitFor();
+    await page.locator(".cm-completionInfo", { hasText: "onerror" }).waitFor();
+    assert.equal(await page.evaluate(() => window.hacked), undefined, "completions");
+    assert.equal(await page.evaluate(() => document.querySelector(".editor").shadowRoot.querySelectorAll("script, img, svg, [onerror]").length), 0, "completions");
     await page.context().close();
     quiet(t);
   });

@@ -287,6 +287,25 @@ export interface Diagnostic {
   range?: { filename: string; start: Place; end: Place };
 }
 
+/** Suggestion is something that may be written at a place of a text. */
+export interface Suggestion {
+  label: string;
+  kind: "block" | "argument" | "field" | "group" | "value" | "reference" | "function";
+  detail?: string;
+  doc?: string; // Markdown
+  insert: string;
+  snippet?: string; // in place of insert, with the placeholders of the Language Server Protocol
+  rank: number; // what fits best has the lowest
+  from: number; // bytes that it replaces
+  to: number;
+}
+
+/** Assistance is what the server knows of a place of a text. */
+export interface Assistance {
+  completions: Suggestion[];
+  hover?: { text: string; from: number; to: number };
+}
+
 export interface Place {
   line: number;
   column: number;

@@ -3,20 +3,18 @@ import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, indentUnit, syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic as Mark, lintGutter, lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { EditorState } from "@codemirror/state";
-import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
+import { drawSelection, EditorView, highlightActiveLine, hoverTooltip, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useRef } from "preact/hooks";
-import type { Diagnostic, Field } from "../api";
-import { completer, hcl } from "./language";
+import type { Diagnostic } from "../api";
+import { completions, explanations } from "./assist";
+import { hcl } from "./language";
 
 export interface EditorProps {
   text: string; // shown unless byHand
   byHand: boolean; // the user changed it: the editor holds the truth
   edit: (text: string) => void;
   diagnostics: Diagnostic[];
-  fields: Field[];
-  presets: string[];
-  models: string[];
 }
 
 const colors = HighlightStyle.define([
@@ -38,6 +36,9 @@ const look = EditorView.theme({
   ".cm-gutters": { backgroundColor: "var(--panel)", color: "var(--muted)", border: "0" },
   ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "color-mix(in srgb, var(--accent) 8%, transparent)" },
   ".cm-tooltip": { backgroundColor: "var(--bg)", color: "var(--fg)", border: "1px solid var(--line)" },
+  ".cm-completionInfo, .cm-explanation": { maxWidth: "min(36em, 90vw)", maxHeight: "40vh", overflow: "auto", padding: "6px 10px" },
+  ".cm-completionInfo p, .cm-explanation p, .cm-completionInfo pre, .cm-explanation pre": { margin: "4px 0", whiteSpace: "pre-wrap" },
+  ".cm-tooltip code, .cm-tooltip pre": { fontFamily: "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace", fontSize: "12px" },
   ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--accent)", color: "var(--on)" },
   // The library's own marks are data: images, which the page's policy refuses.
   ".cm-lintRange-error": { backgroundImage: "none", textDecoration: "underline wavy var(--bad)", textUnderlineOffset: "3px" },
@@ -78,7 +79,8 @@ export default function Editor(props: EditorProps) {
           hcl,
           syntaxHighlighting(colors),
           lintGutter(),
-          autocompletion({ override: [completer(() => now.current.fields, () => now.current.presets, () => now.current.models)] }),
+          autocompletion({ override: [completions], activateOnTypingDelay: 150 }),
+          hoverTooltip(explanations(), { hoverTime: 400 }),
           // Tab leaves the editor, as keyboards expect of a page.
           keymap.of([...closeBracketsKeymap, ...completionKeymap, ...lintKeymap, ...historyKeymap, ...defaultKeymap]),
           EditorView.lineWrapping,

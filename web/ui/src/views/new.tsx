@@ -269,7 +269,7 @@ export function New({ route }: { route: Route }) {
           </div>
           {error && <p class="warning" role="alert">{error}</p>}
           <Suspense fallback={<Loading />}>
-            <Editor text={text} byHand={edited !== null} edit={setEdited} diagnostics={diagnostics} fields={fields} presets={presets} models={own.map((m) => m.model_name)} />
+            <Editor text={text} byHand={edited !== null} edit={setEdited} diagnostics={diagnostics} />
           </Suspense>
           {diagnostics.length > 0 && (
             <ul class="diagnostics" aria-label="Diagnostics">
