@@ -150,7 +150,7 @@ func (a *app) serve(ctx context.Context, path string, f serveFlags) error {
 	var tasks web.Tasks
 	if f.workers > 0 {
 		hosting, stop := context.WithCancel(ctx)
-		h := a.newHost(hosting, store, place, policy, log)
+		h := a.newHost(hosting, store, place, policy, f.buckets, log)
 		defer h.Wait()
 		defer stop()
 		tasks = h

@@ -20,6 +20,7 @@ type policyFlags struct {
 	env       []string
 	executors []string
 	images    []string
+	buckets   []string
 	private   bool
 }
 
@@ -29,6 +30,7 @@ func (f *policyFlags) register(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.env, "allow-env", nil, "submitted pipelines may read the environment variable `NAME`, and steps on this machine set it; may be repeated")
 	c.Flags().StringArrayVar(&f.executors, "allow-executor", nil, "submitted pipelines may use executors of `TYPE[,ARGUMENT=VALUE]` besides local; may be repeated")
 	c.Flags().StringSliceVar(&f.images, "allow-image", nil, "submitted pipelines may use the container `IMAGE`; a * at the end stands for any rest; may be repeated")
+	c.Flags().StringSliceVar(&f.buckets, "allow-bucket", nil, "steps of other machines (executor \"remote\") may read data in the bucket `NAME`, with this server's keys; may be repeated")
 	c.Flags().BoolVar(&f.private, "allow-private-addresses", false, "steps of submitted pipelines may use servers (executor \"remote\") on this machine and in private networks")
 }
 

@@ -158,12 +158,14 @@ func (d *attempt) send(ctx context.Context) (Order, error) {
 
 // follow starts the attempt and takes home what it writes, to its end.
 func (d *attempt) follow(ctx context.Context, order Order) (runner.Exit, error) {
-	a, err := d.call(ctx, MethodStart, Call{Order: &order})
-	if err != nil {
+	if _, err := d.call(ctx, MethodStart, Call{Order: &order}); err != nil {
 		return runner.Exit{}, err
 	}
 	defer context.AfterFunc(d.asked, func() { d.stop(ctx) })()
-	paths := newPaths(a.RunDir, d.RunDir, a.Root, d.Root)
+	data := ""
+	if d.Order.Task.Dataset != nil {
+		data = d.Order.Task.Dataset.Path
+	}
 
 	fetching, halt := context.WithCancel(ctx)
 	fetched := make(chan struct{})
@@ -183,6 +185,7 @@ func (d *attempt) follow(ctx context.Context, order Order) (runner.Exit, error) 
 			return runner.Exit{}, err
 		}
 		d.say(next.Waiting)
+		paths := newPaths(next.RunDir, d.RunDir, next.DataDir, data, next.Root, d.Root)
 		at, output = next.Offset, next.Log
 		if _, err := os.Stdout.Write(next.Output); err != nil {
 			return runner.Exit{}, fmt.Errorf("write the step's output: %w", err)

@@ -19,12 +19,18 @@ import (
 	"github.com/trainwright/trainwright/runner"
 )
 
-// samples is data whose only file is where the spec's path says.
-type samples struct{}
+// samples is data whose only file is where the spec's path says; what is in a
+// bucket is fetched into a folder.
+type samples struct{ fetched string }
 
 const fingerprint = "sha256:planned"
 
-func (samples) Localize(_ context.Context, spec pipelines.DatasetSpec) (pipelines.DatasetSpec, error) {
+func (s samples) Localize(_ context.Context, spec pipelines.DatasetSpec) (pipelines.DatasetSpec, error) {
+	if rest, ok := strings.CutPrefix(spec.Path, "s3://bucket/"); ok {
+		spec.Path = filepath.Join(s.fetched, rest)
+	} else if strings.Contains(spec.Path, "://") {
+		return spec, pipelines.Errorf(pipelines.CodeInvalid, "nothing at %s is read for others", spec.Path)
+	}
 	return spec, nil
 }
 
@@ -65,6 +71,11 @@ func trainer(ctx context.Context, task pipelines.Task, emit func(pipelines.Event
 	}
 	if err != nil {
 		return err
+	}
+	if sample := index.Splits["train"][0].Path; strings.Contains(sample, "/fetched/") {
+		if err := emit(pipelines.Event{Message: &pipelines.Message{Level: "info", Text: sample}}); err != nil {
+			return err
+		}
 	}
 	for epoch < 4 {
 		epoch++
@@ -405,9 +416,34 @@ func TestPrivateAddressOfAStranger(t *testing.T) {
 	}
 }
 
+// TestDataInABucket: the server fetches it itself, if it may, and events name
+// it as it is here.
+func TestDataInABucket(t *testing.T) {
+	l := newLesson(t)
+	l.data = filepath.Join(l.m.state, "fetched", "letters")
+	if err := os.MkdirAll(l.data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l.goOn()
+	l.job.Dataset.Path, l.job.Task.Dataset.Path = "s3://bucket/letters", "/here/cache/letters"
+	_, done := l.begin()
+	out := l.wait(done)
+	if out.exit.Code != 0 || len(out.events) == 0 || out.events[0].Message == nil || out.events[0].Message.Text != "/here/cache/letters/a.png" {
+		t.Errorf("exit %+v, events %+v", out.exit, out.events)
+	}
+	l.wantHome()
+
+	l = newLesson(t)
+	l.job.Dataset.Path = "s3://private/letters"
+	_, done = l.begin()
+	if out := l.wait(done); out.exit.Cause != pipelines.CauseConfig || !strings.Contains(out.exit.Message, "s3://private/letters") {
+		t.Errorf("a bucket that is nobody's business: %+v", out.exit)
+	}
+}
+
 func TestDataOutsideOfRoot(t *testing.T) {
 	l := newLesson(t)
-	for _, path := range []string{"/elsewhere/letters", "s3://bucket/letters"} {
+	for _, path := range []string{"/elsewhere/letters", "/data/../letters"} {
 		l.job.Dataset.Path = path
 		_, err := executorOf(l.m.URL, l.scripts).Run(context.Background(), l.job, nil)
 		if pipelines.CodeOf(err) != pipelines.CodeInvalid || !strings.Contains(err.Error(), path) {

@@ -165,11 +165,11 @@ func (e *Executor) Notes(_ pipelines.Step, data *pipelines.DatasetReport) []stri
 	if data == nil || e.Config.URL == "" {
 		return nil
 	}
-	rel, err := relative(e.Config.Root, data.Path)
-	if err != nil {
-		return nil // Refuses tells it
+	at := "the address that its block says" // in a bucket, or in an archive
+	if rel, err := relative(e.Config.Root, data.Path); err == nil {
+		at = rel + " under its --data-root"
 	}
-	return []string{fmt.Sprintf("the server %s reads the dataset %q at %s under its --data-root, and refuses it if its fingerprint is another", e.Config.URL, data.Name, rel)}
+	return []string{fmt.Sprintf("the server %s reads the dataset %q at %s, and refuses it if its fingerprint is another", e.Config.URL, data.Name, at)}
 }
 
 // Refuses tells which steps no server runs for others.
@@ -235,10 +235,10 @@ func under(root string, d pipelines.DatasetSpec) (out pipelines.DatasetSpec, err
 	return out, nil
 }
 
-// relative is the path below root, with slashes.
+// relative is the path below root, with slashes. An address is the same there.
 func relative(root, path string) (string, error) {
 	if strings.Contains(path, "://") {
-		return "", pipelines.Errorf(pipelines.CodeInvalid, "data at %s cannot be used with executor \"remote\": the server reads data under its --data-root", path)
+		return path, nil
 	}
 	rel, err := filepath.Rel(root, path)
 	if err != nil || !filepath.IsLocal(rel) {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,7 +68,12 @@ func (m *machine) start(addr, scripts string) {
 	}
 	h := host.New(ctx, host.Config{
 		Dir: filepath.Join(m.state, "remote"), Executor: &local.Executor{Poll: 10 * time.Millisecond}, Adapters: adapters.Registry{scripted{scripts}},
-		Datasets: samples{}, Root: m.data, Place: func(path string) (string, error) { return filepath.Join(m.data, path), nil },
+		Datasets: samples{filepath.Join(m.state, "fetched")}, Root: m.data, Place: func(path string) (string, error) {
+			if strings.Contains(path, "://") {
+				return path, nil
+			}
+			return filepath.Join(m.data, path), nil
+		},
 		Env: []string{"FROM_STEP", "FROM_SECRET", "TOKEN"},
 	})
 	given, err := web.GivenToken("test", web.ScopeWrite, token)

@@ -70,10 +70,11 @@ const (
 // Answer is what the server says.
 type Answer struct {
 	State   State        `json:"state,omitempty"`
-	Waiting string       `json:"waiting,omitempty"` // what for
-	Exit    *runner.Exit `json:"exit,omitempty"`    // once it has ended
-	RunDir  string       `json:"run_dir,omitempty"` // on the server
-	Root    string       `json:"root,omitempty"`    // of data, there
+	Waiting string       `json:"waiting,omitempty"`  // what for
+	Exit    *runner.Exit `json:"exit,omitempty"`     // once it has ended
+	RunDir  string       `json:"run_dir,omitempty"`  // on the server
+	Root    string       `json:"root,omitempty"`     // of data, there
+	DataDir string       `json:"data_dir,omitempty"` // the dataset's own folder there, once it runs
 
 	Events []byte `json:"events,omitempty"` // whole lines of the spool
 	Offset int64  `json:"offset,omitempty"` // behind them

@@ -36,7 +36,8 @@ type Config struct {
 		Lookup(name string) (adapters.Adapter, bool)
 	}
 	Datasets runner.Datasets
-	// Place finds data below the folder that is lent; Root is that folder.
+	// Place finds data below the folder that is lent, Root, or lets an address
+	// pass that Datasets may read.
 	Place func(path string) (string, error)
 	Root  string
 	// Env are names of variables that steps may set.
@@ -64,6 +65,7 @@ type attempt struct {
 	mu      sync.Mutex
 	waiting string
 	running bool
+	data    string // the dataset's folder here
 	exit    *runner.Exit
 }
 
@@ -271,6 +273,9 @@ func (h *Host) carryOut(ctx context.Context, a *attempt) (runner.Exit, error) {
 	}
 	a.mu.Lock()
 	a.waiting, a.running = "", true
+	if task.Dataset != nil {
+		a.data = task.Dataset.Path
+	}
 	a.mu.Unlock()
 	// Not ctx: a step that runs is stopped by Cancel, and followed meanwhile.
 	return h.cfg.Executor.Run(h.ctx, job, func(context.Context, []pipelines.Event) error { return nil })
@@ -335,7 +340,7 @@ func (h *Host) home(c remote.Call) (remote.Answer, error) {
 func (h *Host) stateOf(a *attempt) remote.Answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	out := remote.Answer{State: remote.StateWaiting, Waiting: a.waiting, Exit: a.exit, RunDir: filepath.Dir(filepath.Dir(a.dir)), Root: h.cfg.Root}
+	out := remote.Answer{State: remote.StateWaiting, Waiting: a.waiting, Exit: a.exit, RunDir: filepath.Dir(filepath.Dir(a.dir)), Root: h.cfg.Root, DataDir: a.data}
 	switch {
 	case a.exit != nil:
 		out.State = remote.StateEnded
