@@ -54,6 +54,7 @@ func TestAsked(t *testing.T) {
 	engine.Images["python:3.12-slim"] = "sha256:2"
 	engine.Images["ghcr.io/example/train:1"] = "sha256:3"
 	engine.Images["alpine@sha256:4"] = "sha256:4"
+	engine.Images["python@sha256:5"] = "sha256:5"
 	root := t.TempDir()
 	exe := executable(t)
 	library := writeFile(t, filepath.Join(root, "lib", "libonnxruntime.so.1"), "no library")
@@ -74,6 +75,7 @@ func TestAsked(t *testing.T) {
 	}
 	gpu := train("gpu")
 	gpu.Task.GPUs = []int{2, 3}
+	gpu.Images = map[string]string{"python:3.12-slim": "python@sha256:5"}
 	packages := train("python")
 	packages.Container = &adapters.Container{Base: "python:3.12-slim", Folders: []string{filepath.Join(root, "lib")},
 		Requirements: "torch\n"}

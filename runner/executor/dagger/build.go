@@ -165,7 +165,7 @@ func (b *builder) withCUDA(ctx context.Context, c *sdk.Container) (*sdk.Containe
 		return c, err
 	}
 	version := b.spec.CUDA
-	tools, err := b.base(ctx, toolsImage, "")
+	tools, err := b.base(ctx, toolsImage, b.spec.PinnedTools)
 	if err != nil {
 		return nil, err
 	}

@@ -34,8 +34,10 @@ type spec struct {
 	// Requirements are Python packages to install, as in a requirements file.
 	Requirements string `json:"requirements,omitempty"`
 	// CUDA is the version of ONNX Runtime to install with its CUDA libraries.
-	CUDA    string                 `json:"cuda,omitempty"`
-	Command *pipelines.CommandSpec `json:"command,omitempty"` // kind step
+	CUDA string `json:"cuda,omitempty"`
+	// PinnedTools is the image that installs them, as the lock file has it.
+	PinnedTools string                 `json:"pinned_tools,omitempty"`
+	Command     *pipelines.CommandSpec `json:"command,omitempty"` // kind step
 }
 
 // folder is a folder or file of this machine, mounted read-only at the same path.
@@ -135,7 +137,7 @@ func (e *Executor) addLibrary(s *spec, job runner.Job) error {
 		return nil
 	}
 	if len(s.GPUs) > 0 {
-		s.CUDA = e.LibraryVersion
+		s.CUDA, s.PinnedTools = e.LibraryVersion, job.Images[toolsImage]
 		return nil
 	}
 	path, err := e.Library()
