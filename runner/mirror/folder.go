@@ -86,9 +86,9 @@ func (f *Folder) place(name string) (at, part string, err error) {
 	return at, part, os.RemoveAll(part)
 }
 
-// Replace makes an entry, in place of what has its name: make writes a file or
+// Replace makes an entry, in place of what has its name: fill writes a file or
 // a folder of that path, which gets the name once it is on disk.
-func (f *Folder) Replace(name string, make func(path string) error) error {
+func (f *Folder) Replace(name string, fill func(path string) error) error {
 	at, part, err := f.place(name)
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (f *Folder) Replace(name string, make func(path string) error) error {
 	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 		return err
 	}
-	if err := make(part); err != nil {
+	if err := fill(part); err != nil {
 		return err
 	}
 	if err := syncTree(part); err != nil {

@@ -253,7 +253,11 @@ func content(t *testing.T, dir string) map[string]string {
 // two followers' copy is the step's folder once they have caught up, and
 // nobody who reads it meanwhile sees anything torn.
 func TestPullCatchesUp(t *testing.T) {
-	for seed := range uint64(4) {
+	seeds := uint64(4)
+	if testing.Short() {
+		seeds = 2
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			here := filepath.Join(t.TempDir(), "run")
