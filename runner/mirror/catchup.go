@@ -54,15 +54,15 @@ func catchUp(ctx context.Context, want, have Entries, to Copy) error {
 		}
 	}
 	needed := map[string]bool{}
-	for _, name := range names {
+	links := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return target(name, want[name]) == "" })
+	slices.SortStableFunc(links, func(a, b string) int { return depth(want, a) - depth(want, b) })
+	for _, name := range links {
 		files := want[name]
-		switch t := target(name, files); {
-		case t == "": // no link
-		case want[t] == nil: // listed as it was moved: it stays until the next time
+		if want[target(name, files)] == nil { // listed as it was moved: it stays until the next time
 			if old := before[name]; old != nil {
 				needed[target(name, old)] = true
 			}
-		case !same(files, before[name]):
+		} else if !same(files, before[name]) {
 			if err := to.Link(ctx, name, files[0].Link); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
@@ -79,6 +79,15 @@ func catchUp(ctx context.Context, want, have Entries, to Copy) error {
 		}
 	}
 	return nil
+}
+
+// depth is how many links lead from a name to what is none.
+func depth(want Entries, name string) int {
+	n := 0
+	for ; n < len(want) && want[name] != nil && want[name][0].Link != ""; n++ {
+		name = target(name, want[name])
+	}
+	return n
 }
 
 func isCheckpoint(name string) bool { return strings.HasPrefix(name, Checkpoints+"/") }

@@ -398,7 +398,8 @@ func TestALinkToWhatIsNotListed(t *testing.T) {
 
 func TestKindsChange(t *testing.T) {
 	dir := t.TempDir()
-	for _, s := range []fixed{{"checkpoints/a": "file"}, {"checkpoints/a/b": "folder"}, {"checkpoints/a/b/c": "deeper"}, {"checkpoints/a": "-> c", "checkpoints/c": "x"}, {"checkpoints/a/b": "folder"}, {"checkpoints/a": "file"}} {
+	for _, s := range []fixed{{"checkpoints/a": "file"}, {"checkpoints/a/b": "folder"}, {"checkpoints/a/b/c": "deeper"}, {"checkpoints/a": "-> c", "checkpoints/c": "x"}, {"checkpoints/a/b": "folder"}, {"checkpoints/a": "file"},
+		{"checkpoints/a": "-> b", "checkpoints/b": "-> c", "checkpoints/c": "x"}} {
 		must(t, mirror.Pull(t.Context(), dir, s))
 		want := map[string]string{}
 		for name, text := range s {

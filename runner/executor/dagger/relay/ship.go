@@ -201,10 +201,14 @@ func (s *shipper) name(p string) {
 		return // a checkpoint of another run
 	}
 	parts := strings.Split(filepath.ToSlash(rel), "/")
-	s.named[parts[0]+"/"+parts[1]] = true
-	at := filepath.Join(s.spec.RunDir, parts[0], parts[1])
-	if target, err := os.Readlink(at); err == nil && !strings.Contains(target, "/") {
-		s.named[parts[0]+"/"+target] = true
+	room, name := parts[0], parts[1]
+	for range 8 { // links may lead to links
+		s.named[room+"/"+name] = true
+		target, err := os.Readlink(filepath.Join(s.spec.RunDir, room, name))
+		if err != nil || strings.Contains(target, "/") {
+			return
+		}
+		name = target
 	}
 }
 
