@@ -181,6 +181,20 @@ func TestTrainerStatus(t *testing.T) {
 	if _, text := s.request("GET", "/api/v1/runs/live/metrics", "", ""); !strings.Contains(string(text), `"global_step":900`) || !strings.Contains(string(text), `0.25`) {
 		t.Errorf("metrics: %s", text)
 	}
+	// A run that has ended keeps its numbers, and the trainer is told.
+	_, before := s.request("GET", "/api/v1/runs/done", "", "")
+	_, curves := s.request("GET", "/api/v1/runs/done/metrics", "", "")
+	res, text := s.request("POST", "/api/v1/trainjobs/done/status", writeToken, status)
+	s.document().check("POST", "/api/v1/trainjobs/{id}/status", res, text)
+	if res.StatusCode != 200 || !strings.Contains(string(text), `"new":0`) || !strings.Contains(string(text), `"ignored":"the run has ended (completed)`) {
+		t.Errorf("after the end: %d %s", res.StatusCode, text)
+	}
+	if _, after := s.request("GET", "/api/v1/runs/done", "", ""); string(after) != string(before) {
+		t.Errorf("the ended run was %s, is %s", before, after)
+	}
+	if _, after := s.request("GET", "/api/v1/runs/done/metrics", "", ""); string(after) != string(curves) {
+		t.Errorf("the ended run's metrics were %s, are %s", curves, after)
+	}
 	for body, want := range map[string]string{
 		`{"trainerStatus":{"progressPercentage":45}}`:                                                             "lastUpdatedTime",
 		`{"trainerStatus":{"lastUpdatedTime":"2026-01-23T10:30:45Z"}}`:                                            "neither",

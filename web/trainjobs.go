@@ -35,15 +35,22 @@ type TrainerMetric struct {
 	Value json.Number `json:"value"`
 }
 
+// TrainJobAnswer says what became of a trainer's status.
+type TrainJobAnswer struct {
+	CallbackAnswer
+	Ignored string `json:"ignored,omitempty" doc:"why nothing of it was filed: the run has ended, and its numbers stay as they are"`
+}
+
 const trainJobPath = "/api/v1/trainjobs/{id}/status"
 
 func (s *Server) trainJobRoute() answer {
 	return answer{handler: s.trainJob, body: true, params: []*huma.Param{pathParam("id", "a run's id, or its job_id")}, responses: map[string]*huma.Response{
-		"200": s.response("It is filed", reflect.TypeFor[CallbackAnswer]()),
+		"200": s.response("It is filed, or ignored", reflect.TypeFor[TrainJobAnswer]()),
 	}}
 }
 
-// trainJob files a trainer's status once, however often it is sent.
+// trainJob files a trainer's status once, however often it is sent. One that
+// comes after the run's end is no error of the trainer, and changes nothing.
 func (s *Server) trainJob(c *fiber.Ctx) error {
 	if s.cfg.Reports == nil {
 		return pipelines.Errorf(pipelines.CodeUnavailable, "this server's store takes no events")
@@ -60,7 +67,9 @@ func (s *Server) trainJob(c *fiber.Ctx) error {
 		return problem(http.StatusForbidden, codeForbidden, "this token is for another run")
 	}
 	if in.Trainer.Updated.IsZero() {
-		return problem(http.StatusUnprocessableEntity, pipelines.CodeInvalid, "trainerStatus.lastUpdatedTime is missing: it makes a status that comes again the same")
+		p := problem(http.StatusUnprocessableEntity, pipelines.CodeInvalid, "trainerStatus.lastUpdatedTime is missing: it makes a status that comes again the same")
+		p.Errors = []ProblemAt{{Location: "/trainerStatus/lastUpdatedTime", Message: "it is missing"}}
+		return p
 	}
 	events, err := in.events()
 	if err != nil {
@@ -70,11 +79,15 @@ func (s *Server) trainJob(c *fiber.Ctx) error {
 	for i, e := range events {
 		reports[i] = runner.Report{ID: fmt.Sprintf("trainer-%s-%s", in.Trainer.Updated.UTC().Format(time.RFC3339Nano), e.Type), Event: e}
 	}
-	n, err := s.cfg.Reports.AppendReports(c.UserContext(), run.ID, reports)
-	if err != nil {
+	out := TrainJobAnswer{CallbackAnswer: CallbackAnswer{RunID: run.ID, Received: len(reports)}}
+	if run.Status.Ended() {
+		out.Ignored = fmt.Sprintf("the run has ended (%s); its numbers stay as they are", run.Status)
+		return c.JSON(out)
+	}
+	if out.New, err = s.cfg.Reports.AppendReports(c.UserContext(), run.ID, reports); err != nil {
 		return err
 	}
-	return c.JSON(CallbackAnswer{RunID: run.ID, Received: len(reports), New: n})
+	return c.JSON(out)
 }
 
 // events are what a status says in the terms of the protocol. Progress is told
