@@ -146,7 +146,7 @@ func (a *app) planSubmission(ctx context.Context, p *pipelines.Pipeline, req sub
 	}
 	defer store.Close()
 	planner := runner.Planner{
-		Store: store, Adapters: a.Adapters, Datasets: submittedData(req.Cache), Executor: executorFactory(executorHost{publicOnly: true, services: req.Policy.Services}), GPUs: req.GPUs,
+		Store: store, Adapters: a.Adapters, Datasets: submittedData(req.Cache), Executor: executorFactory(executorHost{bucket: a.podBucket(p), publicOnly: true, services: req.Policy.Services}), GPUs: req.GPUs,
 		Claim: runner.Claim{Source: req.Submission.Source, State: "of the server"}, Now: a.Now,
 	}
 	return planner.Plan(ctx, p, runner.PlanOptions{Targets: req.Submission.Targets, Replace: req.Submission.Replace})

@@ -19,6 +19,7 @@ type policyFlags struct {
 	saveRoot  string
 	env       []string
 	executors []string
+	artifacts []string
 	images    []string
 	buckets   []string
 	private   bool
@@ -29,6 +30,7 @@ func (f *policyFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.saveRoot, "save-root", "", "submitted pipelines may be saved under `DIR`; without it not")
 	c.Flags().StringSliceVar(&f.env, "allow-env", nil, "submitted pipelines may read the environment variable `NAME`, and steps on this machine set it; may be repeated")
 	c.Flags().StringArrayVar(&f.executors, "allow-executor", nil, "submitted pipelines may use executors of `TYPE[,ARGUMENT=VALUE]` besides local; may be repeated")
+	c.Flags().StringArrayVar(&f.artifacts, "allow-artifacts", nil, "submitted pipelines may keep checkpoints and artifacts where `TYPE,ARGUMENT=VALUE` says, as in s3,bucket=models; may be repeated")
 	c.Flags().StringSliceVar(&f.images, "allow-image", nil, "submitted pipelines may use the container `IMAGE`; a * at the end stands for any rest; may be repeated")
 	c.Flags().StringSliceVar(&f.buckets, "allow-bucket", nil, "steps of other machines (executor \"remote\") may read data in the bucket `NAME`, with this server's keys; may be repeated")
 	c.Flags().BoolVar(&f.private, "allow-private-addresses", false, "steps of submitted pipelines may use servers (executor \"remote\") on this machine and in private networks")
@@ -47,14 +49,29 @@ func (a *app) policy(f policyFlags, place storePlace) (p submit.Policy, saveRoot
 			return p, "", err
 		}
 	}
-	for _, text := range f.executors {
-		rule, err := submit.ParseExecutorRule(text)
-		if err != nil {
-			return p, "", usagef("--allow-executor: %w", err)
+	if p.Executors, err = rules("--allow-executor", f.executors); err != nil {
+		return p, "", err
+	}
+	if p.Artifacts, err = rules("--allow-artifacts", f.artifacts); err != nil {
+		return p, "", err
+	}
+	for _, r := range p.Artifacts {
+		if path, ok := r.Arguments["path"]; ok && !filepath.IsAbs(path) {
+			return p, "", usagef("--allow-artifacts: the path %q is relative; each submission would have its own", path)
 		}
-		p.Executors = append(p.Executors, rule)
 	}
 	return p, saveRoot, nil
+}
+
+func rules(flag string, texts []string) (out []submit.Rule, err error) {
+	for _, text := range texts {
+		rule, err := submit.ParseRule(text)
+		if err != nil {
+			return nil, usagef("%s: %w", flag, err)
+		}
+		out = append(out, rule)
+	}
+	return out, nil
 }
 
 // folder is the absolute path of a folder that a flag names.

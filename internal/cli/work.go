@@ -252,8 +252,12 @@ func (w *working) tryApply(ctx context.Context, s runner.Submission) (res runner
 	if dir, err := userCache(); err == nil {
 		cache = filepath.Join(dir, "datasets.gob")
 	}
+	archive, err := a.archive(ctx, p, w.store, w.place.dir)
+	if err != nil {
+		return res, nil, err
+	}
 	planner := runner.Planner{
-		Store: w.store, Adapters: a.Adapters, Datasets: submittedData(cache), Executor: executorFactory(executorHost{env: a.Env, publicOnly: !w.order.Policy.PrivateAddresses, services: w.order.Policy.Services}), GPUs: countGPUs(), HostGPUs: hostGPUs(), Now: a.Now,
+		Store: w.store, Adapters: a.Adapters, Datasets: submittedData(cache), Archive: archive, Executor: executorFactory(executorHost{env: a.Env, bucket: a.podBucket(p), publicOnly: !w.order.Policy.PrivateAddresses, services: w.order.Policy.Services}), GPUs: countGPUs(), HostGPUs: hostGPUs(), Now: a.Now,
 		Claim: runner.Claim{Source: order.Source, State: "of the server"},
 	}
 	sess := &session{pipeline: p, store: w.store, applier: &runner.Applier{Planner: planner, Dir: w.place.dir, Version: Version}}

@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"flag"
@@ -99,6 +100,31 @@ func glyphs(t *testing.T) string {
 		t.Fatalf("glyphs: %v\n%s", err, out)
 	}
 	return dir
+}
+
+// serve starts a server there and says where it is.
+func (m *machine) serve(args ...string) (url string) {
+	m.t.Helper()
+	m.env = append(m.env, "RUNNER_TOKEN=token-of-the-s3-tests")
+	cmd := m.command(append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	_, url, said := strings.Cut(strings.TrimSpace(line), " on ")
+	if !said {
+		m.t.Fatalf("the server does not say where it is: %q, %v", line, err)
+	}
+	return url
 }
 
 // steps kills what trains in a machine's folder.
@@ -288,4 +314,34 @@ func (m *machine) spoolSize() int64 {
 func (m *machine) completed() bool {
 	data, _ := os.ReadFile(m.glob("attempts/1/events.ndjson"))
 	return bytes.Contains(data, []byte(`"state":"completed"`))
+}
+
+// A server keeps what it is handed in the bucket that its operator allows;
+// another machine finds it there, and what names another place is refused.
+func TestAServerKeepsInTheBucketThatItsOperatorAllows(t *testing.T) {
+	server := startServer(t)
+	data := glyphs(t)
+	serving, other := newMachineFor(t, server, "glyphs", 1), newMachineFor(t, server, data, 1)
+	url := serving.serve("--data-root", filepath.Dir(data), "--allow-artifacts", "s3,bucket=models,prefix=team/vision")
+	if out := serving.run("apply", "--server", url, "--auto-approve"); !strings.Contains(out, "train.base: completed") {
+		t.Fatalf("apply said:\n%s", out)
+	}
+	if record := serving.record(server.open(t, s3.Config{Prefix: "team/vision"})); !strings.Contains(record, `"status":"completed"`) || !strings.Contains(record, "artifacts/model.onnx") {
+		t.Errorf("the bucket lacks something: %s", record)
+	}
+	if out := other.run("apply", "--auto-approve"); !strings.Contains(out, "taken over") || !strings.Contains(out, "No changes") {
+		t.Errorf("another machine does not find it:\n%s", out)
+	}
+	main := filepath.Join(serving.dir, "main.hcl")
+	text, err := os.ReadFile(main)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(main, bytes.Replace(text, []byte("team/vision"), []byte("team"), 1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := serving.command("apply", "--server", url, "--auto-approve").CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("--allow-artifacts s3,prefix=VALUE")) {
+		t.Errorf("another prefix: %v\n%s", err, out)
+	}
 }

@@ -3,6 +3,7 @@ package submit
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,7 +27,9 @@ type Policy struct {
 	// steps on this machine may set.
 	Env []string `json:"env,omitempty"`
 	// Executors are the types allowed besides local.
-	Executors []ExecutorRule `json:"executors,omitempty"`
+	Executors []Rule `json:"executors,omitempty"`
+	// Artifacts are the places where checkpoints and artifacts may be kept.
+	Artifacts []Rule `json:"artifacts,omitempty"`
 	// Images are those that containers may be made of; a * at the end stands
 	// for every rest.
 	Images []string `json:"images,omitempty"`
@@ -45,31 +48,33 @@ type Service struct {
 	File string `json:"file"`
 }
 
-// ExecutorRule allows a type of executor. Of its arguments those that only
-// size a step are free; image is held against Policy.Images, and every other
-// one must be as listed.
-type ExecutorRule struct {
+// Rule allows a type of executor or of artifacts. Arguments must be as listed,
+// but those that are free.
+type Rule struct {
 	Type      string            `json:"type"`
 	Arguments map[string]string `json:"arguments,omitempty"`
 }
 
 // freeArguments of executor blocks only size a step, or (of remote) only matter to
-// the server that another argument names.
-var freeArguments = []string{"slots", "gpus", "cpus", "memory", "resources", "node_selector", "token", "root"}
+// the server that another argument names. An image is held against Policy.Images.
+var freeArguments = []string{"slots", "gpus", "cpus", "memory", "resources", "node_selector", "token", "root", "image"}
 
-// ParseExecutorRule reads TYPE[,ARGUMENT=VALUE]…, as in kubernetes,namespace=ml.
-func ParseExecutorRule(text string) (ExecutorRule, error) {
+// freeKeys of artifacts blocks only matter to the place that others name.
+var freeKeys = []string{"access_key_id", "secret_access_key", "path_style"}
+
+// ParseRule reads TYPE[,ARGUMENT=VALUE]…, as in kubernetes,namespace=ml.
+func ParseRule(text string) (Rule, error) {
 	parts := strings.Split(text, ",")
-	r := ExecutorRule{Type: parts[0], Arguments: map[string]string{}}
+	r := Rule{Type: parts[0], Arguments: map[string]string{}}
 	for _, p := range parts[1:] {
 		name, value, ok := strings.Cut(p, "=")
 		if !ok || name == "" {
-			return r, pipelines.Errorf(pipelines.CodeInvalid, "%q: after the type of executor stand ARGUMENT=VALUE, as in kubernetes,namespace=ml", text)
+			return r, pipelines.Errorf(pipelines.CodeInvalid, "%q: after the type stand ARGUMENT=VALUE, as in kubernetes,namespace=ml or s3,bucket=models", text)
 		}
 		r.Arguments[name] = value
 	}
 	if r.Type == "" {
-		return r, pipelines.Errorf(pipelines.CodeInvalid, "%q names no type of executor, such as kubernetes", text)
+		return r, pipelines.Errorf(pipelines.CodeInvalid, "%q names no type, such as kubernetes or s3", text)
 	}
 	return r, nil
 }
@@ -124,7 +129,7 @@ func (p Policy) guard(pipe *pipelines.Pipeline, validating bool) hcl.Diagnostics
 		p.executor(&c, x)
 	}
 	if b := pipe.Artifacts; b != nil {
-		c.refuse(b.Range, "The server keeps checkpoints and artifacts where its operator says. Remove the artifacts block.")
+		p.artifacts(&c, *b)
 	}
 	for _, b := range slices.Concat(pipe.Trackers, pipe.Notifies) {
 		c.refuse(b.Range, "The server connects to nothing that a submitted pipeline names. Remove the %s block; watch the run through the server instead.", b.Type)
@@ -163,12 +168,16 @@ func executorType(pipe *pipelines.Pipeline, step pipelines.Step) string {
 }
 
 func (p Policy) executor(c *collector, x pipelines.ExecutorConfig) {
-	if image, ok := x.Attributes["image"].(string); ok {
+	switch image := x.Attributes["image"].(type) {
+	case nil:
+	case string:
 		p.image(c, x.Range, image)
+	default: // a sensitive value
+		c.refuse(x.Range, "The image may not be sensitive here: the server's operator allows images by their names.")
 	}
-	var rules []ExecutorRule
+	var rules []Rule
 	if x.Type == "local" {
-		rules = append(rules, ExecutorRule{Type: "local"})
+		rules = append(rules, Rule{Type: "local"})
 	}
 	for _, r := range p.Executors {
 		if r.Type == x.Type {
@@ -181,7 +190,7 @@ func (p Policy) executor(c *collector, x pipelines.ExecutorConfig) {
 	}
 	why := ""
 	for _, r := range rules {
-		if why = r.refuses(x); why == "" {
+		if why = r.refuses(x.Attributes, freeArguments); why == "" {
 			return
 		}
 	}
@@ -189,18 +198,50 @@ func (p Policy) executor(c *collector, x pipelines.ExecutorConfig) {
 }
 
 // refuses names an argument that the rule does not allow.
-func (r ExecutorRule) refuses(x pipelines.ExecutorConfig) string {
-	var names []string
-	for name := range x.Attributes {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		if name == "image" || slices.Contains(freeArguments, name) {
+func (r Rule) refuses(given map[string]any, free []string) string {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if slices.Contains(free, name) {
 			continue
 		}
-		given, ok := x.Attributes[name].(string)
-		if want, allowed := r.Arguments[name]; !ok || !allowed || given != want {
+		text, ok := given[name].(string) // a sensitive one is none
+		if want, allowed := r.Arguments[name]; !ok || !allowed || text != want {
+			return name
+		}
+	}
+	return ""
+}
+
+// artifacts holds the place of checkpoints and artifacts against the policy.
+// What a rule lists must be written: without a prefix the whole bucket is meant,
+// without an endpoint another service.
+func (p Policy) artifacts(c *collector, b pipelines.BackendConfig) {
+	given := maps.Clone(b.Attributes)
+	for name, secret := range b.Secrets {
+		given[name] = secret
+	}
+	why := ""
+	for _, r := range p.Artifacts {
+		if r.Type != b.Type {
+			continue
+		}
+		if why = r.refuses(given, freeKeys); why != "" {
+			continue
+		}
+		if why = r.missing(given); why == "" {
+			return
+		}
+	}
+	if why == "" {
+		c.refuse(b.Range, "Checkpoints and artifacts may not be kept by artifacts %q here. Remove the block, or have the server's operator allow it with --allow-artifacts TYPE,ARGUMENT=VALUE, as in s3,bucket=NAME.", b.Type)
+		return
+	}
+	c.refuse(b.Range, "%q of artifacts %q must be as the server's operator allows it with --allow-artifacts %s,%s=VALUE.", why, b.Type, b.Type, why)
+}
+
+// missing names an argument that the rule lists and the block lacks.
+func (r Rule) missing(given map[string]any) string {
+	for _, name := range slices.Sorted(maps.Keys(r.Arguments)) {
+		if given[name] == nil {
 			return name
 		}
 	}

@@ -56,7 +56,8 @@ func TestWhatSubmissionsMayNotSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := Policy{DataRoot: root, Env: []string{"OPEN"}, Images: []string{"ghcr.io/acme/*", "alpine:3"},
-		Executors: []ExecutorRule{{Type: "kubernetes", Arguments: map[string]string{"namespace": "ml"}}, {Type: "remote", Arguments: map[string]string{"url": "https://box"}}}}
+		Executors: []Rule{{Type: "kubernetes", Arguments: map[string]string{"namespace": "ml"}}, {Type: "remote", Arguments: map[string]string{"url": "https://box"}}},
+		Artifacts: []Rule{{Type: "s3", Arguments: map[string]string{"bucket": "models", "prefix": "team", "endpoint": "https://s3.box"}}, {Type: "s3", Arguments: map[string]string{"bucket": "open"}}, {Type: "dir", Arguments: map[string]string{"path": "/mnt/models"}}}}
 	environ := func(name string) (string, bool) { return "value-of-" + name, true }
 	dataset := func(path string) string { return strings.Replace(base, `"data"`, path, 1) }
 	in := func(block string) string { return strings.Replace(base, "epochs  = 1", "epochs  = 1\n"+block, 1) }
@@ -91,6 +92,16 @@ func TestWhatSubmissionsMayNotSay(t *testing.T) {
 		"namespace":             {base + "executor \"kubernetes\" \"x\" {\n image = \"alpine:3\"\nnamespace = \"kube-system\"\n}", `executor "kubernetes"`},
 		"service account":       {base + "executor \"kubernetes\" \"x\" {\n image = \"alpine:3\"\nservice_account = \"admin\"\n}", `executor "kubernetes"`},
 		"artifacts":             {base + "artifacts \"dir\" {\n path = \"/x\"\n}", `artifacts "dir"`},
+		"fine, allowed folder":  {base + "artifacts \"dir\" {\n path = \"/mnt/models\"\n}", ""},
+		"fine, allowed bucket":  {base + "artifacts \"s3\" {\n bucket = \"models\"\n prefix = \"team\"\n endpoint = \"https://s3.box\"\n access_key_id = \"k\"\n secret_access_key = secret(\"OPEN\")\n path_style = true\n}", ""},
+		"fine, a whole bucket":  {base + "artifacts \"s3\" {\n bucket = \"open\"\n}", ""},
+		"folder above":          {base + "artifacts \"dir\" {\n path = \"/mnt\"\n}", `artifacts "dir"`},
+		"another bucket":        {base + "artifacts \"s3\" {\n bucket = \"others\"\n}", `artifacts "s3"`},
+		"another prefix":        {base + "artifacts \"s3\" {\n bucket = \"models\"\n prefix = \"team2\"\n endpoint = \"https://s3.box\"\n}", `artifacts "s3"`},
+		"no prefix":             {base + "artifacts \"s3\" {\n bucket = \"models\"\n endpoint = \"https://s3.box\"\n}", `artifacts "s3"`},
+		"another service":       {base + "artifacts \"s3\" {\n bucket = \"open\"\n endpoint = \"http://169.254.169.254\"\n}", `artifacts "s3"`},
+		"no service":            {base + "artifacts \"s3\" {\n bucket = \"models\"\n prefix = \"team\"\n}", `artifacts "s3"`},
+		"a sensitive bucket":    {base + "artifacts \"s3\" {\n bucket = secret(\"OPEN\")\n}", `artifacts "s3"`},
 		"tracker":               {base + "tracker \"mlflow\" {\n uri = \"http://10.0.0.1\"\n}", `tracker "mlflow"`},
 		"webhook":               {base + "notify \"webhook\" {\n url = \"http://169.254.169.254/\"\n}", `notify "webhook"`},
 	} {
@@ -116,6 +127,18 @@ func TestWhatSubmissionsMayNotSay(t *testing.T) {
 	}
 	if _, _, diags, _ := (Policy{}).Load(context.Background(), ".", Submission{Files: map[string]string{"main.hcl": base}}, hclspec.Options{Catalog: tiny{}, Validate: true}); !diags.HasErrors() {
 		t.Error("a path without a data root is taken")
+	}
+}
+
+// TestSensitiveImages: a name that is hidden is held against no list.
+func TestSensitiveImages(t *testing.T) {
+	p := Policy{DataRoot: t.TempDir(), Env: []string{"OPEN"}, Images: []string{"alpine:3"}, Executors: []Rule{{Type: "dagger"}}}
+	for image, ok := range map[string]bool{`"alpine:3"`: true, `"evil/x"`: false, `secret("OPEN")`: false} {
+		pipe, _, diags, err := p.Load(context.Background(), ".", Submission{Files: map[string]string{"main.hcl": base + "executor \"dagger\" \"x\" {\n image = " + image + "\n}"}},
+			hclspec.Options{Environ: func(string) (string, bool) { return "evil/x", true }, Catalog: tiny{}, Validate: true})
+		if err != nil || (pipe != nil) != ok || ok == diags.HasErrors() {
+			t.Errorf("%s: %v %v", image, diags, err)
+		}
 	}
 }
 
