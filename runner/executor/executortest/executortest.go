@@ -58,6 +58,7 @@ func Run(t *testing.T, h Harness) {
 		{"SecretsAreNotWritten", testSecrets},
 		{"OddPaths", testOddPaths},
 		{"LargeOutput", testLargeOutput},
+		{"FilesComeHome", testFiles},
 		{"TwoAtOnce", testTwoAtOnce},
 		{"Cancel", testCancel},
 		{"CancelStubborn", testCancelStubborn},

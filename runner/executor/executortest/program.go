@@ -1,6 +1,7 @@
 package executortest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,6 +31,7 @@ import (
 //	exit:CODE     exit without a result    signal:N    send N to itself
 //	fail:CAUSE    a failed result          done        a completed result
 //	garbage:TEXT  a line in the spool that is no event
+//	keep:N        N checkpoints, of which the last two and the best stay, and artifacts
 func Main() {
 	args := os.Args[1:]
 	if len(args) < 2 || args[0] != "executortest" {
@@ -125,6 +128,8 @@ func execute(ctx context.Context, task pipelines.Task, emit func(pipelines.Event
 		return emit(pipelines.Event{Result: &pipelines.StepResult{State: pipelines.StatusFailed, Cause: pipelines.Cause(arg), Error: "told to fail"}})
 	case "done":
 		return emit(pipelines.Event{Result: &pipelines.StepResult{State: pipelines.StatusCompleted}})
+	case "keep":
+		return keep(task.RunDir, number, emit)
 	case "garbage":
 		f, err := os.OpenFile(task.AttemptDir+"/"+spool.EventsFile, os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
@@ -137,6 +142,41 @@ func execute(ctx context.Context, task pipelines.Task, emit func(pipelines.Event
 	}
 	return nil
 }
+
+// keep makes checkpoints as trainings do; the second is the best.
+func keep(runDir string, n int, emit func(pipelines.Event) error) error {
+	dir := filepath.Join(runDir, "checkpoints")
+	for i := 1; i <= n; i++ {
+		name := fmt.Sprintf("epoch_%d", i)
+		tmp := filepath.Join(dir, ".tmp-"+name)
+		err := errors.Join(os.MkdirAll(filepath.Join(tmp, "deep"), 0o755), os.WriteFile(filepath.Join(tmp, "state"), []byte(name), 0o644),
+			os.WriteFile(filepath.Join(tmp, "deep", "weights"), weights(i), 0o644), os.Rename(tmp, filepath.Join(dir, name)), link(dir, "latest", name))
+		if i <= 2 {
+			err = errors.Join(err, link(dir, "best", name))
+		}
+		if old := i - 2; old > 0 && old != 2 {
+			gone := filepath.Join(dir, ".old")
+			err = errors.Join(err, os.Rename(filepath.Join(dir, fmt.Sprintf("epoch_%d", old)), gone), os.RemoveAll(gone))
+		}
+		if err == nil {
+			err = emit(pipelines.Event{Checkpoint: &pipelines.Checkpoint{Name: name, Path: filepath.Join(dir, name), Epoch: i}})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	plots := filepath.Join(runDir, "artifacts", "plots")
+	return errors.Join(os.MkdirAll(plots, 0o755), os.WriteFile(filepath.Join(plots, "loss.svg"), []byte("a plot"), 0o644),
+		os.WriteFile(filepath.Join(runDir, "artifacts", "model.onnx"), []byte("a model"), 0o644))
+}
+
+func link(dir, name, to string) error {
+	tmp := filepath.Join(dir, ".tmp-link")
+	return errors.Join(os.Symlink(to, tmp), os.Rename(tmp, filepath.Join(dir, name)))
+}
+
+// weights are those of an epoch.
+func weights(epoch int) []byte { return bytes.Repeat([]byte{byte(epoch)}, 3<<20+epoch) }
 
 func sleepForever() error {
 	time.Sleep(time.Minute)

@@ -2,6 +2,7 @@ package executortest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -113,6 +114,68 @@ func testLargeOutput(t *testing.T, h Harness) {
 	c.checkOnce(t)
 	if len(c.texts()) != 2001 || exit.Code != 5 || !strings.Contains(exit.Message, "the last line") || len(exit.Message) > 8<<10 {
 		t.Errorf("%d messages, exit code %d, message of %d bytes", len(c.texts()), exit.Code, len(exit.Message))
+	}
+}
+
+// testFiles: what the step kept is in the run's folder at its end, and nothing
+// that it removed. Before, a checkpoint that is there is whole when its event is.
+func testFiles(t *testing.T, h Harness) {
+	job, c := newJob(t, h, "keep:5", "done"), newCollector()
+	check := func(name string, epoch int) {
+		dir := filepath.Join(job.Task.RunDir, "checkpoints", name)
+		state, err := os.ReadFile(filepath.Join(dir, "state"))
+		if errors.Is(err, fs.ErrNotExist) {
+			return // the retention was quicker
+		}
+		got, werr := os.ReadFile(filepath.Join(dir, "deep", "weights"))
+		if _, gone := os.Stat(dir); errors.Is(gone, fs.ErrNotExist) {
+			return
+		}
+		if err != nil || werr != nil || string(state) != fmt.Sprintf("epoch_%d", epoch) || !bytes.Equal(got, weights(epoch)) {
+			t.Errorf("%s is not that of epoch %d: %q and %d bytes, %v, %v", name, epoch, state, len(got), err, werr)
+		}
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		exit, err := h.New(t).Run(context.Background(), job, func(ctx context.Context, events []pipelines.Event) error {
+			for _, e := range events {
+				if e.Checkpoint != nil {
+					check(e.Checkpoint.Name, e.Checkpoint.Epoch)
+				}
+			}
+			return c.sink(ctx, events)
+		})
+		done <- outcome{exit, err}
+	}()
+	if exit := h.wait(t, "run", done); exit.Code != 0 || exit.Cause != "" {
+		t.Fatalf("exit %+v", exit)
+	}
+	c.checkOnce(t)
+	var names []string
+	for _, folder := range []string{"checkpoints", "artifacts"} {
+		entries, err := os.ReadDir(filepath.Join(job.Task.RunDir, folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+	}
+	if want := []string{"best", "epoch_2", "epoch_4", "epoch_5", "latest", "model.onnx", "plots"}; !slices.Equal(names, want) {
+		t.Errorf("the run's folder has %v, want %v", names, want)
+	}
+	for name, epoch := range map[string]int{"best": 2, "epoch_2": 2, "epoch_4": 4, "epoch_5": 5, "latest": 5} {
+		check(name, epoch)
+	}
+	for name, want := range map[string]string{"model.onnx": "a model", "plots/loss.svg": "a plot"} {
+		if b, err := os.ReadFile(filepath.Join(job.Task.RunDir, "artifacts", name)); err != nil || string(b) != want {
+			t.Errorf("the artifact %s is %q: %v", name, b, err)
+		}
+	}
+	for name, want := range map[string]string{"best": "epoch_2", "latest": "epoch_5"} {
+		if to, err := os.Readlink(filepath.Join(job.Task.RunDir, "checkpoints", name)); err != nil || to != want {
+			t.Errorf("%s points to %q: %v", name, to, err)
+		}
 	}
 }
 
