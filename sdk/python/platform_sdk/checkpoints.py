@@ -74,10 +74,10 @@ def newest(folder: str | Path) -> tuple[Optional[Found], list[Path]]:
 def summary(path: str | Path) -> dict[str, Any]:
     """What a checkpoint says of itself: ``epoch`` (from 0) and ``global_step``
     (None where it does not say), ``metrics``, ``per_class``."""
-    import torch
-
     out: dict[str, Any] = {"epoch": None, "global_step": None, "metrics": {}, "per_class": {}}
     try:
+        import torch
+
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception:  # of another framework: its name and place say all there is to say
         return out
@@ -122,12 +122,16 @@ def atomic_save(value: Any, path: str | Path) -> Path:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    _sync(path.parent)
     return path
+
+
+def _sync(path: str | Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def link(source: str | Path, path: str | Path) -> Path:
@@ -141,8 +145,39 @@ def link(source: str | Path, path: str | Path) -> Path:
         os.link(source, temporary)
     except OSError:
         shutil.copyfile(source, temporary)
+        _sync(temporary)
     os.replace(temporary, path)
+    _sync(path.parent)
     return path
+
+
+def settle(folder: str | Path, start: str | Path, monitor: str, smaller: bool = False) -> None:
+    """Puts ``latest`` and ``best`` of a folder right before a training goes on from
+    ``start``: a process that died between an epoch's file and its other names left
+    them behind, and the best epoch of another run lies beside the checkpoint that
+    was taken from there. What half-written files a dead process left is removed."""
+    folder, start = Path(folder), Path(start)
+    for path in folder.glob(".*"):
+        if _NAME.match(path.name[1:].rpartition(".")[0]):
+            path.unlink(missing_ok=True)
+    best, candidates = folder / f"best{start.suffix}", [start]
+    if start.parent.resolve() != folder.resolve():
+        beside = start.with_name(best.name)
+        if beside.is_file() and (summary(beside)["epoch"] or 0) <= (summary(start)["epoch"] or 0):
+            candidates.insert(0, beside)
+    elif start.stem.startswith("epoch_"):
+        link(start, start.with_stem("latest"))
+    reached = _value(best, monitor)
+    for path in candidates:
+        value = _value(path, monitor)
+        if value is not None and (reached is None or (value < reached if smaller else value > reached)):
+            link(path, best)
+            reached = value
+
+
+def _value(path: Path, metric: str) -> Optional[float]:
+    value = summary(path)["metrics"].get(metric) if path.is_file() and readable(path) else None
+    return None if value is None or value != value else value
 
 
 def save(path: str | Path, *, epoch: int, model: Any, optimizer: Any = None, scheduler: Any = None, scaler: Any = None,

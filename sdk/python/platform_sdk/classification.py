@@ -318,10 +318,11 @@ class ClassificationAdapter(TrainingAdapter):
                 "totals": list(self.totals), "micro_batch": self.micro.size}
 
     def _save(self, epoch: int, result: MetricsResult, better: bool) -> None:
-        for name in [f"epoch_{epoch}", "latest"] + (["best"] if better else []):
-            checkpoints.save(self._path(name), epoch=epoch, extra=self._extra() | {"per_class": self.per_class},
-                             metrics={**result.metrics, "loss": result.val_loss, "train_loss": result.train_loss}, **self._state())
-        self._upload_checkpoint_to_r2(self._path(f"epoch_{epoch}"), epoch, result)
+        path = checkpoints.save(self._path(f"epoch_{epoch}"), epoch=epoch, extra=self._extra() | {"per_class": self.per_class},
+                                metrics={**result.metrics, "loss": result.val_loss, "train_loss": result.train_loss}, **self._state())
+        for name in ["latest"] + (["best"] if better else []):
+            checkpoints.link(path, self._path(name))
+        self._upload_checkpoint_to_r2(path, epoch, result)
 
     def save_on_stop(self) -> None:
         """Writes ``latest`` where training stands, in the middle of an epoch."""

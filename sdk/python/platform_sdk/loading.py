@@ -18,6 +18,11 @@ class AdapterError(Exception):
     """The adapter file cannot be used; the message says why and what to do."""
 
 
+class SettingError(AdapterError):
+    """A setting that cannot be had beside the others. The message begins with its
+    name; the step ends with cause ``config``, which no retry mends."""
+
+
 def load_module(source: str) -> ModuleType:
     """Imports an adapter from a ``.py`` file, a package folder, or a dotted module name."""
     path = Path(source)

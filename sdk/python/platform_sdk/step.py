@@ -20,7 +20,7 @@ from . import __version__, checkpoints, deploy
 from .base import Stop, TrainingAdapter
 from .config import DatasetConfig, DatasetFormat, ModelConfig, TaskType
 from .events import Spool
-from .loading import AdapterError, adapter_class, load_module
+from .loading import AdapterError, SettingError, adapter_class, load_module
 from .logger import TrainingLogger
 from .reader import ReadLog, RecordingDict, RecordingTrainingConfig, nest
 from .results import MetricsResult
@@ -72,7 +72,7 @@ class Step:
         except (Stop, KeyboardInterrupt):
             self._checkpoint_on_stop()
             return self._end("cancelled", "", "stopped by a signal", [])
-        except ConfigNotApplied as error:
+        except (ConfigNotApplied, SettingError) as error:
             return self._end("failed", "config", str(error), [])
         except AdapterError as error:
             return self._end("failed", "user", str(error), [])
@@ -94,6 +94,7 @@ class Step:
             sys.modules["torch"].manual_seed(train.get("seed") or 0)
         if resume and checkpoint:
             self._resumed = (start_epoch, checkpoint)
+            checkpoints.settle(Path(adapter.output_dir, "checkpoints"), checkpoint, train.get("monitor") or "accuracy", train.get("mode") == "min")
         self.spool.emit("status", {"state": "running"})
         return list(adapter.train(start_epoch=start_epoch, checkpoint_path=checkpoint, resume_training=resume) or [])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from platform_sdk import DatasetConfig, ModelConfig, Stop, TaskType, TrainingConfig, TrainingLogger
+from platform_sdk import DatasetConfig, ModelConfig, Stop, TaskType, TrainingConfig, TrainingLogger, checkpoints
 from platform_sdk.classification import figures
 from platform_sdk.events import Spool
 from platform_sdk.reader import nest
@@ -203,6 +203,57 @@ def test_kill_and_resume_under_the_protocol(tmp_path, dots):
     types = [e["type"] for e in second]
     assert types.index("config_applied") < types.index("resumed") < types.index("metrics")
     assert second[-1]["result"]["state"] == "completed"
+
+
+def test_a_kill_between_a_checkpoint_and_its_other_names_loses_neither(tmp_path, dots):
+    """The last epoch's file is there; latest and best are not yet."""
+    source = tmp_path / "dying.py"
+    source.write_text((HERE / "tiny_adapter.py").read_text() + f"""
+import os, signal
+from pathlib import Path
+from platform_sdk import checkpoints
+link, died = checkpoints.link, Path({str(tmp_path / "died")!r})
+def dying(source, path):
+    if not died.exists():
+        died.touch()
+        Path(path).with_name(".epoch_0.pth.half").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return link(source, path)
+checkpoints.link = dying
+""")
+    written = tmp_path / "run" / "checkpoints"
+    for attempt, names in ((1, ["epoch_0.pth"]), (2, ["best.pth", "epoch_0.pth", "latest.pth"])):
+        folder = step_task(tmp_path, dots, attempt, attempt > 1)
+        task = json.loads((folder / "task.json").read_text())
+        task["train"]["epochs"] = 1
+        (folder / "task.json").write_text(json.dumps(task))
+        events = run_step(folder, source=source)
+        assert sorted(p.name for p in written.glob("*.pth")) == names
+    result = events[-1]["result"]
+    assert result["state"] == "completed" and result["best"]["epoch"] == result["latest"]["epoch"] == 1
+    assert result["metrics"]["accuracy"] == result["best"]["metrics"]["accuracy"]
+    assert not list(written.glob(".epoch_0*")) and len({p.stat().st_ino for p in written.glob("*.pth")}) == 1, "three names of one file"
+
+
+def test_the_best_of_another_run_comes_along(tmp_path):
+    def file(path, epoch, accuracy):
+        checkpoints.save(path, epoch=epoch, model=torch.nn.Linear(1, 1), metrics={"accuracy": accuracy})
+        return path
+
+    old, new = tmp_path / "old", tmp_path / "new"
+    new.mkdir()
+    start = file(old / "epoch_2.pth", 2, 0.5)
+    checkpoints.settle(new, start, "accuracy")
+    assert checkpoints.summary(new / "best.pth")["epoch"] == 2
+    (new / "best.pth").unlink()
+    file(old / "best.pth", 1, 0.7)
+    checkpoints.settle(new, start, "accuracy")
+    assert checkpoints.summary(new / "best.pth")["epoch"] == 1 and not (new / "latest.pth").exists()
+    checkpoints.settle(new, file(new / "epoch_3.pth", 3, 0.6), "accuracy")
+    assert checkpoints.summary(new / "best.pth")["epoch"] == 1 and checkpoints.summary(new / "latest.pth")["epoch"] == 3
+    file(old / "best.pth", 4, 0.9)  # of an epoch that comes after the start
+    checkpoints.settle(new, start, "accuracy", smaller=True)
+    assert checkpoints.summary(new / "best.pth")["epoch"] == 2
 
 
 def test_a_folder_of_anything_around_the_adapter_does_no_harm(tmp_path, dots):
