@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -69,15 +70,35 @@ func (p *probe) compareApplied(task pipelines.Task, a attemptEnd) {
 		got, ok := c.Values[name]
 		if !ok {
 			p.fieldf(name, "config_applied does not tell %s", name)
-		} else if !schema.Equal(got, want) {
+		} else if !same(got, want) {
 			p.fieldf(name, "config_applied tells %s = %s, asked was %s", name, schema.Format(got), schema.Format(want))
 		}
 	}
 	for name, want := range map[string]any{"epochs": task.Train.Epochs, "batch_size": task.Train.BatchSize, "learning_rate": task.Train.LearningRate} {
-		if got, ok := c.Attributes[name]; ok && !schema.Equal(got, want) {
+		if got, ok := c.Attributes[name]; ok && !same(got, want) {
 			p.errorf("config_applied tells attribute %s = %v, asked was %v", name, got, want)
 		}
 	}
+}
+
+// same compares as a runner does: a number that is read back from a float32, or
+// computed from what was built, is as it was asked for to a millionth.
+func same(got, want any) bool {
+	g, w := number(got), number(want)
+	return schema.Equal(got, want) || math.Abs(g-w) <= 1e-6*math.Max(math.Abs(g), math.Abs(w))
+}
+
+// number is NaN, which is near nothing, for what is none.
+func number(v any) float64 {
+	switch n := v.(type) {
+	case float64:
+		return n
+	case int64:
+		return float64(n)
+	case int:
+		return float64(n)
+	}
+	return math.NaN()
 }
 
 func checkRepeatable(p *probe) {

@@ -50,10 +50,12 @@ const (
 	batchSize = 7
 	seed      = 3
 	broken    = "broken.png" // the image that cannot be read
+
+	classification = "image_classification"
 )
 
 // monitors are the tasks for which data can be generated, and what is watched.
-var monitors = map[string]string{"image_classification": "accuracy", "object_detection": "map", "instance_segmentation": "map"}
+var monitors = map[string]string{classification: "accuracy", "object_detection": "map", "instance_segmentation": "map"}
 
 // Harness makes data under dir and describes small trainings on it.
 func Harness(ctx context.Context, a adapters.Adapter, dir string, o Options) (adaptertest.Harness, Subject, error) {
@@ -102,7 +104,7 @@ func Harness(ctx context.Context, a adapters.Adapter, dir string, o Options) (ad
 			return !in || adaptertest.SavedWhole(checkpoint)
 		},
 		PerClass: true,
-		With:     needed(fields), Change: merge(fitting(fields, change), o.Change), Skip: o.Skip,
+		With:     needed(fields), Change: merge(fitting(fields, change), o.Change), Skip: leftOut(s.Task, o.Skip),
 		Slow: o.Slow, Parallel: o.Parallel,
 		// Of such small trainings a second thread costs more than it brings.
 		Env: map[string]string{"OMP_NUM_THREADS": "1"},
@@ -121,7 +123,7 @@ func choose(a adapters.Adapter, o Options) (Subject, error) {
 	info := a.Info()
 	s := Subject{Adapter: info.Name, Task: o.Task, Model: o.Model, ImageSize: o.ImageSize}
 	if s.Task == "" {
-		for _, task := range slices.Concat([]string{"image_classification"}, info.Tasks) {
+		for _, task := range slices.Concat([]string{classification}, info.Tasks) {
 			if slices.Contains(info.Tasks, task) && monitors[task] != "" {
 				s.Task = task
 				break
@@ -175,7 +177,7 @@ func parameters(text string) float64 {
 func generate(ctx context.Context, dir string, s Subject) (pipelines.TaskDataset, error) {
 	spec := pipelines.DatasetSpec{Name: "trial", Format: "imagefolder", Path: dir}
 	var err error
-	if s.Task == "image_classification" {
+	if s.Task == classification {
 		_, err = glyphs.Write(ctx, dir, glyphs.Options{Classes: 2, PerClass: 13, ValPerClass: 8, ImageSize: s.ImageSize, Seed: seed})
 	} else {
 		spec.Format = "coco"

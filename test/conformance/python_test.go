@@ -104,7 +104,16 @@ func TestEcho(t *testing.T) {
 		fields = append(fields, f.Field)
 	}
 	if fmt.Sprint(fields) != "[label_smoothing model.width]" || !strings.Contains(found.Failures[0].What, "no effect") {
-		t.Errorf("fields %v: %+v", fields, found)
+		t.Fatalf("fields %v: %+v", fields, found)
+	}
+	guide, err := os.ReadFile("../../docs/adapters.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{found.Failures[1].What, found.Fix} {
+		if !strings.Contains(string(guide), line) {
+			t.Errorf("docs/adapters.md shows such a failure, and lacks %q", line)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..config import ConfigField, ConfigSchema
+from ..loading import SettingError
 
 _BOXES = ("object_detection", "instance_segmentation", "pose_estimation")
 # The framework's optimizer "auto" is left out: it would replace the learning rate that was asked for.
@@ -151,6 +152,9 @@ def arguments(task: str, config: dict[str, Any], learning_rate: float) -> dict[s
     values = {f.name: value(f.name, f.default) for f in schema(task).fields}
     lr = float(value("optimizer.learning_rate", learning_rate))
     kind = values["scheduler.type"]
+    if kind != "none" and values["scheduler.eta_min"] > lr:
+        raise SettingError(f"scheduler.eta_min = {values['scheduler.eta_min']} is above the learning rate, {lr}, from which the schedule comes down to it; "
+                           "write less, or scheduler.type = \"none\"")
     out = {argument: values[name] for name, argument in _ARGUMENTS.items() if name in values}
     out |= {"optimizer": _OPTIMIZERS[values["optimizer.type"]], "lr0": lr, "cos_lr": kind == "cosine",
             "lrf": 1.0 if kind == "none" else float(values["scheduler.eta_min"]) / lr}

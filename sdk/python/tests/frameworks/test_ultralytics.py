@@ -199,7 +199,8 @@ def test_weights_and_freeze(tmp_path, boxes_index):
 
 
 @pytest.mark.parametrize("change,message", [
-    ({"name": "yolov8q"}, "has no model 'yolov8q'"), ({"task": "pose_estimation", "name": "yolov8n"}, "has no model 'yolov8n' for pose_estimation")])
+    ({"name": "yolov8q"}, "has no model 'yolov8q'"), ({"task": "pose_estimation", "name": "yolov8n"}, "has no model 'yolov8n' for pose_estimation"),
+    ({"config": {"scheduler.eta_min": 0.5}}, "scheduler.eta_min = 0.5 is above the learning rate")])
 def test_bad_models_are_named(tmp_path, boxes_index, change, message):
     with pytest.raises(Exception, match=message):
         make(boxes_index, tmp_path, **change).train()
