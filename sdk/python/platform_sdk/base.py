@@ -20,7 +20,11 @@ _log = logging.getLogger("platform_sdk")
 
 class Stop(BaseException):
     """Raised in the training thread when the step was asked to stop. Not an
-    ``Exception``, so that an adapter's ``except Exception`` lets it through."""
+    ``Exception``, so that an adapter's ``except Exception`` lets it through.
+
+    >>> issubclass(Stop, Exception)
+    False
+    """
 
 
 class TrainingAdapter(ABC):

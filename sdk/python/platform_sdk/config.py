@@ -16,7 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class TaskType(str, Enum):
-    """What is learned. Members compare equal to their names as strings."""
+    """What is learned. Members compare equal to their names as strings.
+
+    >>> TaskType("object_detection") == TaskType.object_detection == "object_detection"
+    True
+    """
 
     image_classification = "image_classification"
     object_detection = "object_detection"
@@ -30,7 +34,11 @@ class TaskType(str, Enum):
 
 class DatasetFormat(str, Enum):
     """How a dataset lies on disk. ``dice`` and ``imagefolder`` are
-    ``{train,val[,test]}/CLASS/*``."""
+    ``{train,val[,test]}/CLASS/*``.
+
+    >>> str(DatasetFormat.coco)
+    'coco'
+    """
 
     dice = "dice"
     imagefolder = "imagefolder"
@@ -73,6 +81,9 @@ class DatasetConfig(_Config):
 
     ``index_path`` is the planned sample list (JSON), when the runner made one;
     ``classes`` are its class names in label order.
+
+    >>> DatasetConfig(dataset_path="data/pets", format="coco", classes=["cat", "dog"]).format
+    <DatasetFormat.coco: 'coco'>
     """
 
     dataset_path: str
@@ -169,7 +180,12 @@ class ConfigField(_Config):
 
 
 class ConfigSchema(_Config):
-    """The fields of an adapter's advanced config for one task."""
+    """The fields of an adapter's advanced config for one task. A name that comes
+    twice, or a condition on a field that is not there, is an error.
+
+    >>> ConfigSchema(fields=[ConfigField(name="ema_decay", type="number", default=0.0)]).to_dict()["fields"][0]["default"]
+    0.0
+    """
 
     fields: list[ConfigField] = Field(default_factory=list)
 

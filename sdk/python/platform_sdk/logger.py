@@ -23,7 +23,14 @@ class TrainingLogger:
     of the platform, when the step was told one (``PLATFORM_BACKEND_URL``). Outside
     a step, reports go there, with the token in ``PLATFORM_BACKEND_TOKEN``, and
     ``close`` waits for the last of them.
-    ``epoch`` counts from 0 in every method, as adapters count.
+    ``epoch`` counts from 0 in every method, as adapters count. A level or a
+    status that is none, is a ValueError.
+
+    >>> logger = TrainingLogger(job_id=7)
+    >>> logger.log_metrics(0, loss=1.2, accuracy=0.4, learning_rate=1e-3, extra_metrics={"val_loss": 1.1})
+    >>> logger.log_message("the data has two classes", level="INFO")
+    >>> logger.enabled
+    False
     """
 
     def __init__(self, job_id: int = 0, project_id: Optional[int] = None, sink: Spool | Backend | Discard | None = None,

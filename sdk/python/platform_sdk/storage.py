@@ -75,6 +75,9 @@ def get_dataset(dataset: str, cache_dir: Optional[str] = None) -> str:
 
     Raises FileNotFoundError for a path that does not exist and RuntimeError
     when R2_ENDPOINT, R2_ACCESS_KEY_ID or R2_SECRET_ACCESS_KEY is missing.
+
+    >>> get_dataset("/") == str(Path("/"))
+    True
     """
     url = urlparse(dataset)
     if url.scheme not in ("s3", "r2"):

@@ -1,12 +1,14 @@
 """The SDK without any deep-learning framework."""
 
 import copy
+import doctest
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import platform_sdk
 import pytest
 from platform_sdk import ConfigField, ConfigSchema, ModelConfig, TaskType, TrainingConfig, TrainingLogger, get_dataset
 from platform_sdk.events import Spool, clean
@@ -141,3 +143,11 @@ def test_get_dataset(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(RuntimeError, match="R2_ENDPOINT"):
         get_dataset("r2://bucket/flowers")
+
+
+def test_documentation_has_examples_that_hold():
+    public = [getattr(platform_sdk, n) for n in platform_sdk.__all__ if n != "ADAPTER_REGISTRY"]
+    assert [p.__name__ for p in public if ">>>" not in p.__doc__ and "::" not in p.__doc__] == []
+    for name in sorted({p.__module__ for p in public}):
+        found = doctest.testmod(sys.modules[name])
+        assert found.failed == 0, name
