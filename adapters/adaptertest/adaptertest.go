@@ -96,8 +96,9 @@ type Failure struct {
 type Finding struct {
 	Check    string        `json:"check"`
 	Failures []Failure     `json:"failures,omitempty"`
-	Fix      string        `json:"fix,omitempty"`     // of failures
-	Skipped  string        `json:"skipped,omitempty"` // why it was not run
+	Fix      string        `json:"fix,omitempty"`      // of failures
+	Skipped  string        `json:"skipped,omitempty"`  // why it was not run
+	LeftOut  []Failure     `json:"left_out,omitempty"` // fields that were not changed, and why
 	Took     time.Duration `json:"took_ns"`
 }
 
@@ -126,7 +127,7 @@ func Check(ctx context.Context, h Harness, dir string, names []string, tell func
 			if f.Failures = p.do(c.run); len(f.Failures) > 0 {
 				f.Fix = c.fix
 			}
-			f.Skipped = p.skipped
+			f.Skipped, f.LeftOut = p.skipped, p.leftOut
 		}
 		if err := ctx.Err(); err != nil {
 			return err

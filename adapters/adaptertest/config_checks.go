@@ -120,7 +120,8 @@ func checkEveryField(p *probe) {
 	slots := make(chan struct{}, max(1, p.Parallel))
 	var all sync.WaitGroup
 	for _, f := range s.Fields {
-		if _, skip := p.Skip[f.Name]; skip {
+		if why, skip := p.Skip[f.Name]; skip {
+			p.leftOut = append(p.leftOut, Failure{Field: f.Name, What: why})
 			continue
 		}
 		slots <- struct{}{}

@@ -29,6 +29,7 @@ type probe struct {
 	ctx     context.Context
 	dir     string
 	skipped string
+	leftOut []Failure
 	shared  *undisturbed
 
 	mu       sync.Mutex // fields are changed several at once

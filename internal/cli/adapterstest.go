@@ -137,6 +137,9 @@ func (a *app) printFinding(w io.Writer, f adaptertest.Finding) {
 	for _, x := range f.Failures {
 		fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(x.What, "\n", "\n      "))
 	}
+	for _, x := range f.LeftOut {
+		fmt.Fprintf(w, "  - %s was not changed: %s\n", x.Field, x.What)
+	}
 	if f.Fix != "" {
 		fmt.Fprintf(w, "  To mend it: %s\n", f.Fix)
 	}
