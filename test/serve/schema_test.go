@@ -13,36 +13,58 @@ import (
 )
 
 // TestSchemathesis has Schemathesis make requests from the server's OpenAPI
-// document, with an admin's token: no answer is a server error or other than
-// the document says. Nothing that is started trains: nobody works on the queue.
+// document with a token of each role, and with none: no answer is a server
+// error or other than the document says, and what a role may not do is 401 or
+// 403 whatever is sent (roles.py). Nothing that is started trains: nobody works
+// on the queue.
 func TestSchemathesis(t *testing.T) {
 	tool := os.Getenv("RUNNER_TEST_SCHEMATHESIS")
 	if tool == "" {
 		t.Skip("RUNNER_TEST_SCHEMATHESIS names no schemathesis: make test-api")
 	}
-	const admin = "admin-token-of-the-serve-tests"
-	s := newSite(t, "", "RUNNER_ADMIN_TOKEN="+admin)
+	const admin, reader = "admin-token-of-the-serve-tests", "read-token-of-the-serve-tests"
+	s := newSite(t, "", "RUNNER_ADMIN_TOKEN="+admin, "RUNNER_READ_TOKEN="+reader)
 	saved := filepath.Join(s.dir, "saved")
 	if err := os.Mkdir(saved, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	s.start("--workers", "0", "--save-root", saved)
 	seedRun(t, s)
-	cmd := exec.Command(tool, "run", "http://"+s.addr+"/openapi.json", "--header", "Authorization: Bearer "+admin,
-		"--checks", "not_a_server_error,response_schema_conformance,status_code_conformance,content_type_conformance,response_headers_conformance",
-		"--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "15", "--generation-deterministic", "--seed", "1", "--max-time", "130",
-		// A GET becomes a stream there.
-		"--exclude-path-regex", "/events$|/api/v1/ws$",
-		"--request-timeout", "60", "--suppress-health-check", "all", "--no-color", "--warnings", "off", "--continue-on-failure")
-	cmd.Dir = s.dir
-	began := time.Now()
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s\n%s", time.Since(began).Round(time.Second), out)
-	if err != nil {
-		t.Error(err)
+	// An admin reaches every handler, and is asked most.
+	s.schemathesis(tool, "open,read,login,ask,write,admin", "--header", "Authorization: Bearer "+admin,
+		"--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "15", "--max-time", "85")
+	for _, role := range []struct{ may, token string }{{"open,read,login,ask,write", token}, {"open,read,login,ask", reader}, {"open,read,login", ""}} {
+		args := []string{"--phases", "examples,fuzzing", "--max-examples", "3", "--max-time", "14", "--generation-with-security-parameters", "false"}
+		if role.token != "" {
+			args = append(args, "--header", "Authorization: Bearer "+role.token)
+		}
+		s.schemathesis(tool, role.may, args...)
 	}
 	if _, ok := get(t, s, "/api/v1/status"); !ok {
 		t.Error("the server does not answer any more")
+	}
+}
+
+// schemathesis asks as somebody who passes the rules that may lists.
+func (s *site) schemathesis(tool, may string, args ...string) {
+	s.t.Helper()
+	here, err := os.Getwd()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := exec.Command(tool, append([]string{"run", "http://" + s.addr + "/openapi.json",
+		"--checks", "not_a_server_error,response_schema_conformance,status_code_conformance,content_type_conformance,response_headers_conformance,refused",
+		"--generation-deterministic", "--seed", "1",
+		// A GET becomes a stream there.
+		"--exclude-path-regex", "/events$|/api/v1/ws$",
+		"--request-timeout", "60", "--suppress-health-check", "all", "--no-color", "--warnings", "off", "--continue-on-failure"}, args...)...)
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS=roles", "PYTHONPATH="+here, "PYTHONDONTWRITEBYTECODE=1", "RUNNER_TEST_MAY="+may)
+	began := time.Now()
+	out, err := cmd.CombinedOutput()
+	s.t.Logf("who may %s: %s\n%s", may, time.Since(began).Round(time.Second), out)
+	if err != nil {
+		s.t.Errorf("who may %s: %v", may, err)
 	}
 }
 
