@@ -110,6 +110,7 @@ type Config struct {
 	Poll      time.Duration // how often the store is asked for new events of a watched run; 0 = 250 ms
 	Heartbeat time.Duration // between comments on a quiet stream; 0 = 15 s
 	Stall     time.Duration // how long a stream's reader may not read before it is dropped; 0 = 15 s
+	GiveUp    time.Duration // how long a WebSocket's reader may take none before it is closed untold; 0 = three times Stall
 	Streams   int           // open streams at most; 0 = 2000
 	StopWait  time.Duration // how long a request to stop a run waits for its end; 0 = 3 s
 	Drain     time.Duration // given to open requests when the server stops; 0 = 15 s
@@ -124,6 +125,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Poll, 250*time.Millisecond)
 	def(&c.Heartbeat, 15*time.Second)
 	def(&c.Stall, 15*time.Second)
+	def(&c.GiveUp, 3*c.Stall)
 	def(&c.StopWait, 3*time.Second)
 	def(&c.Drain, 15*time.Second)
 	if c.Streams <= 0 {

@@ -218,11 +218,7 @@ func (o *wsRun) send(id, name string, v any) error {
 func (o *wsRun) flush() error { return nil }
 func (o *wsRun) alive() error { return nil } // pings do it
 
-// hardStall is how many times cfg.Stall a message may take to be written. After
-// the first the reader is told that it is dropped, behind what it still takes.
-const hardStall = 3
-
-// write sends one message. A reader that does not take it in time is told the
+// write sends one message. A reader that takes it, but not in time, is told the
 // last id of each run that it was sent, and dropped: it may come back with them.
 func (w *watcher) write(m wsTold) error {
 	w.mu.Lock()
@@ -231,12 +227,13 @@ func (w *watcher) write(m wsTold) error {
 		return context.Canceled
 	}
 	began := time.Now()
-	_ = w.conn.SetWriteDeadline(began.Add(hardStall * w.s.cfg.Stall)) // writing fails where it cannot be set
+	_ = w.conn.SetWriteDeadline(began.Add(w.s.cfg.GiveUp)) // writing fails where it cannot be set
 	err := w.conn.WriteJSON(m)
 	if err == nil && m.ID != "" {
 		w.last[m.Run] = m.ID
 	}
 	if took := time.Since(began); err == nil && took > w.s.cfg.Stall {
+		_ = w.conn.SetWriteDeadline(time.Now().Add(w.s.cfg.Stall)) // it has just taken something
 		_ = w.conn.WriteJSON(wsTold{Event: "dropped", Data: map[string]any{"last": w.last, "detail": "the reader was too slow; subscribe again after these ids"}})
 		w.close(websocket.ClosePolicyViolation, "too slow")
 		err = context.DeadlineExceeded
