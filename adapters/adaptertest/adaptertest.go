@@ -33,8 +33,8 @@ type Harness struct {
 	// With gives what else must be set for a change of a field to show, beside
 	// its conditions.
 	With map[string]map[string]any
-	// Skip names fields that are not changed, each with the reason. Of a field
-	// for which nothing is given above, several values are tried.
+	// Skip names fields that are not changed, each with the reason that is told,
+	// if any. Of a field for which nothing is given above, several values are tried.
 	Skip map[string]string
 	// Unsupported is a field and value that cannot be had on this device.
 	Unsupported map[string]any

@@ -121,7 +121,9 @@ func checkEveryField(p *probe) {
 	var all sync.WaitGroup
 	for _, f := range s.Fields {
 		if why, skip := p.Skip[f.Name]; skip {
-			p.leftOut = append(p.leftOut, Failure{Field: f.Name, What: why})
+			if why != "" {
+				p.leftOut = append(p.leftOut, Failure{Field: f.Name, What: why})
+			}
 			continue
 		}
 		slots <- struct{}{}

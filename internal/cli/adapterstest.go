@@ -72,6 +72,7 @@ Checks: `+strings.Join(adaptertest.Names(), ", ")+".", exitDone, exitError, exit
 	f.StringVar(&x.Model, "model", "", "train `MODEL` (default the smallest)")
 	f.IntVar(&x.ImageSize, "image-size", 0, "pixels a side (default the model's, at most 64)")
 	f.StringArrayVar(&set, "set", nil, "train with config `FIELD=VALUE`; may be repeated")
+	f.StringArrayVar(&x.Fields, "field", nil, "of the config fields, change `FIELD` only; may be repeated")
 	f.StringArrayVar(&skip, "skip", nil, "do not change config field `FIELD`; may be repeated")
 	f.StringArrayVar(&x.only, "only", nil, "run check `CHECK` only; may be repeated")
 	f.DurationVar(&x.Slow, "slow", 5*time.Minute, "the longest that one small training may take")

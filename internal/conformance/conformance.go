@@ -32,6 +32,7 @@ type Options struct {
 	ImageSize int            // the model's own, at most 64
 	Set       map[string]any // config of every training, by dotted name
 	Change    map[string]any // values to which fields are changed, in place of those that are thought of
+	Fields    []string       // the fields that are changed; none = all
 	Skip      map[string]string
 	Slow      time.Duration // the longest that one training takes
 	Parallel  int
@@ -67,6 +68,11 @@ func Harness(ctx context.Context, a adapters.Adapter, dir string, o Options) (ad
 	fields, _, ok := a.Schema(s.Task)
 	if !ok {
 		return h, s, pipelines.Errorf(pipelines.CodeInvalid, "adapter %q does not take %s; it takes %s", s.Adapter, s.Task, strings.Join(a.Info().Tasks, ", "))
+	}
+	for _, name := range o.Fields {
+		if _, ok := fields.Field(name); !ok {
+			return h, s, noField(name)
+		}
 	}
 	data, err := generate(ctx, filepath.Join(dir, "data"), s)
 	if err != nil {
@@ -104,7 +110,7 @@ func Harness(ctx context.Context, a adapters.Adapter, dir string, o Options) (ad
 			return !in || adaptertest.SavedWhole(checkpoint)
 		},
 		PerClass: true,
-		With:     needed(fields), Change: merge(fitting(fields, change), o.Change), Skip: leftOut(s.Task, o.Skip),
+		With:     needed(fields), Change: merge(fitting(fields, change), o.Change), Skip: leftOut(fields, s.Task, o),
 		Slow: o.Slow, Parallel: o.Parallel,
 		// Of such small trainings a second thread costs more than it brings.
 		Env: map[string]string{"OMP_NUM_THREADS": "1"},
@@ -233,7 +239,7 @@ func configOf(fields schema.Schema, set map[string]any) (map[string]any, error) 
 	for name, value := range set {
 		f, ok := fields.Field(name)
 		if !ok {
-			return nil, pipelines.Errorf(pipelines.CodeInvalid, "the adapter has no config field %q", name)
+			return nil, noField(name)
 		}
 		v, err := f.Check(value)
 		if err != nil {
@@ -248,6 +254,10 @@ func configOf(fields schema.Schema, set map[string]any) (map[string]any, error) 
 		}
 	}
 	return config, nil
+}
+
+func noField(name string) error {
+	return pipelines.Errorf(pipelines.CodeInvalid, "the adapter has no config field %q", name)
 }
 
 func merge(a, b map[string]any) map[string]any {

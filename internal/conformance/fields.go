@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/trainwright/trainwright/hclspec/schema"
 )
@@ -42,15 +43,18 @@ var (
 // tests must look at the objects that it built.
 var unseen = []string{"validation.iou", "validation.max_detections", "early_stopping.patience"}
 
-// leftOut is skip with what cannot be seen of a task.
-func leftOut(task string, skip map[string]string) map[string]string {
+// leftOut are the fields that are not changed. Nothing is said of those that
+// were not asked for.
+func leftOut(fields schema.Schema, task string, o Options) map[string]string {
 	out := map[string]string{}
-	if task != classification {
-		for _, name := range unseen {
+	for _, name := range fields.Names() {
+		if len(o.Fields) > 0 && !slices.Contains(o.Fields, name) {
+			out[name] = ""
+		} else if task != classification && slices.Contains(unseen, name) {
 			out[name] = "so small a training detects nothing that it could change"
 		}
 	}
-	maps.Copy(out, skip)
+	maps.Copy(out, o.Skip)
 	return out
 }
 
