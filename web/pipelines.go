@@ -162,7 +162,7 @@ func (r Rendering) Submission() submit.Submission {
 }
 
 // problem tells what is wrong with a form by JSON pointers; nil when it is valid.
-func (r Rendering) problem() error {
+func (r Rendering) problem() *Problem {
 	if r.Valid {
 		return nil
 	}

@@ -98,6 +98,9 @@ func (s *Server) fileJob(ctx context.Context, in *jobInput, state runner.Submiss
 		return nil, err
 	}
 	if err := found.problem(); err != nil {
+		for i, e := range err.Errors {
+			err.Errors[i].Location = in.Body.pointer(e.Location)
+		}
 		return nil, err
 	}
 	sub := found.Submission()
@@ -298,6 +301,36 @@ func (r TrainingRequest) form(name string) (submit.Form, error) {
 		take(f.Training, "advanced_config", "/advanced_config", r.AdvancedConfig)
 	}
 	return f, err
+}
+
+// pointer finds where the request says what stands at a place of its form.
+func (r TrainingRequest) pointer(form string) string {
+	has := func(object any, key string) bool {
+		m, ok := object.(map[string]any)
+		return ok && m[key] != nil
+	}
+	_, model := r.Model.(string)
+	_, dataset := r.Dataset.(string)
+	for _, m := range []struct {
+		form, request string
+		said          bool
+	}{
+		{"/model/model_name", "/model", model}, {"/model/model_name", "/model_name", r.ModelName != ""}, {"/model/model_name", "/model/name", has(r.Model, "name")},
+		{"/dataset/dataset_path", "/dataset", dataset}, {"/dataset/dataset_path", "/dataset_path", r.DatasetPath != ""}, {"/dataset/dataset_path", "/dataset/path", has(r.Dataset, "path")},
+		{"/dataset/format", "/dataset_format", r.DatasetFormat != ""},
+		{"/framework", "/model/framework", r.Framework == "" && has(r.Model, "framework")},
+		{"/task_type", "/task", r.TaskType == "" && r.Task != ""}, {"/task_type", "/model/task_type", r.TaskType == "" && has(r.Model, "task_type")}, {"/task_type", "/model/task", r.TaskType == "" && has(r.Model, "task")},
+		{"/model/image_size", "/image_size", r.ImageSize != nil}, {"/model/num_classes", "/num_classes", r.NumClasses != nil}, {"/model/pretrained", "/pretrained", r.Pretrained != nil},
+		{"/training_config/epochs", "/epochs", r.Epochs != nil}, {"/training_config/batch_size", "/batch_size", r.BatchSize != nil},
+		{"/training_config/learning_rate", "/learning_rate", r.LearningRate != nil}, {"/training_config/seed", "/seed", r.Seed != nil},
+		{"/training_config/device", "/device", r.Device != nil}, {"/training_config/preset", "/preset", r.Preset != nil},
+		{"/training_config/advanced_config", "/advanced_config", r.AdvancedConfig != nil},
+	} {
+		if rest, ok := strings.CutPrefix(form, m.form); ok && m.said && (rest == "" || rest[0] == '/') {
+			return m.request + rest
+		}
+	}
+	return form
 }
 
 func nilIfEmpty(s string) any {

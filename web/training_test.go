@@ -77,3 +77,19 @@ func TestTrainingJobs(t *testing.T) {
 		t.Errorf("filed as %s, %v", n.Work, err)
 	}
 }
+
+// TestWhereATrainingIsWrong: pointers into what was sent, flat or nested.
+func TestWhereATrainingIsWrong(t *testing.T) {
+	s := newSite(t, nil)
+	for body, want := range map[string]string{
+		`{"model_name":"tiny","dataset_path":"data","epochs":1,"advanced_config":{"optimizer":{"x.y":1}}}`: "/advanced_config/optimizer/x.y",
+		`{"model":"tiny","dataset":"data","training_config":{"epochs":1,"advanced_config":{"x.y":1}}}`:     "/training_config/advanced_config/x.y",
+		`{"model":{"model_name":"tiny","a.b":1},"dataset":{"path":"data"},"epochs":1}`:                     "/model/a.b",
+	} {
+		res, text := s.request("POST", "/api/v1/training/jobs", writeToken, body)
+		var p web.Problem
+		if err := json.Unmarshal(text, &p); err != nil || res.StatusCode != 422 || len(p.Errors) != 1 || p.Errors[0].Location != want {
+			t.Errorf("%s: %d %s, want %s", body, res.StatusCode, text, want)
+		}
+	}
+}
