@@ -103,7 +103,8 @@ class PlannedTrainer(Trainer):
             "model_state_dict": self.model.state_dict(), "optimizer_state_dict": optimizer.state_dict(),
             "extra": self.reporter.extra() | {
                 "global_step": self.state.global_step, "updates": self.state.global_step, "optimizer": type(optimizer).__name__,
-                "model": {"name": about.model_config.model_name, "image_size": about.model_config.image_size, "classes": about.dataset_config.classes,
+                "model": {"name": about.model_config.model_name, "image_size": about.model_config.image_size,
+                          "batch_size": about.training_config.batch_size, "classes": about.dataset_config.classes,
                           "config": _model_settings(config) if about.detects else {}}}}
 
     def save_between(self) -> None:

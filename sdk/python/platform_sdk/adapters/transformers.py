@@ -266,6 +266,7 @@ class TransformersAdapter(ClassificationAdapter):
         self.model_config.pretrained, self.model_config.weights = False, None
         self.model_config.model_name, self.model_config.image_size = about["name"], about["image_size"]
         self.dataset_config.classes = self.dataset_config.classes or about["classes"]
+        self.training_config.batch_size = about.get("batch_size", self.training_config.batch_size)  # losses are means over batches
         self.training_config.advanced_config = about["config"]  # the parts of the model, and the weights of its loss
         self.prepare_model()
         self.model.load_state_dict(state["model_state_dict"])

@@ -137,6 +137,7 @@ class UltralyticsAdapter(TrainingAdapter):
         about = yolo_trainer.about(checkpoint_path)
         # What decides the figures is as it was in training; the checkpoint brings the weights.
         self.training_config.advanced_config, self.model_config.image_size = about["config"], about["image_size"]
+        self.training_config.batch_size = about.get("batch_size", self.training_config.batch_size)  # the framework's loss depends on it
         self.model_config.pretrained, self.model_config.weights = False, None
         self.prepare_dataset()
         if not self.data.splits.get(split):

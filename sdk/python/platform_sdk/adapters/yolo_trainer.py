@@ -258,7 +258,7 @@ class Planned:
                 "best_fitness": self.best_fitness, "stopper": [float(self.stopper.best_fitness), self.stopper.best_epoch],
                 "possible_stop": bool(self.stopper.possible_stop), "pending": self.pending, "gradients": gradients,
                 "batches_done": self.batches_done,
-                "model": {"name": self.adapter.model_config.model_name, "task": self.args.task, "image_size": self.args.imgsz,
+                "model": {"name": self.adapter.model_config.model_name, "task": self.args.task, "image_size": self.args.imgsz, "batch_size": self.batch_size,
                           "classes": self.data_plan.classes, "keypoints": self.data_plan.keypoints, "config": self._measured_by()},
             }}
 

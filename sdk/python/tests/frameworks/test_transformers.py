@@ -67,7 +67,7 @@ def test_two_epochs(tmp_path, index, task, name):
     assert truths == [validation[0]["per_class_metrics"][c]["support"] for c in CLASSES] and min(truths) > 0
     assert {e["checkpoint"]["name"] for e in events if e["type"] == "checkpoint"} == {"epoch_1", "epoch_2", "latest", "best"}
     last = str(tmp_path / "out/checkpoints/epoch_1.pth")
-    again = make(index(task), tmp_path / "again", task, name=name, image_size=size).evaluate(last, "val")
+    again = make(index(task), tmp_path / "again", task, name=name, image_size=size, batch_size=2).evaluate(last, "val")
     assert again["metrics"] == pytest.approx({k: v for k, v in results[1].metrics.items() if k != "learning_rate"} | {"loss": results[1].val_loss}, abs=1e-6)
     about = make(index(task), tmp_path / "export", task, name=name, image_size=size).export_onnx(last, str(tmp_path / "m.onnx"))
     assert about["classes"] == CLASSES

@@ -70,7 +70,7 @@ def test_two_epochs(tmp_path, index, task):
     assert truths == [validation[0]["per_class_metrics"][c]["support"] for c in CLASSES] and min(truths) > 0
     assert {e["checkpoint"]["name"] for e in events if e["type"] == "checkpoint"} == {"epoch_1", "epoch_2", "latest", "best"}
     # A checkpoint measures what the training measured of it, and its export computes what it computes.
-    again = make(index(task), tmp_path / "again", task).evaluate(str(tmp_path / "out/checkpoints/epoch_1.pth"), "val")
+    again = make(index(task), tmp_path / "again", task, batch_size=1).evaluate(str(tmp_path / "out/checkpoints/epoch_1.pth"), "val")
     assert again["metrics"] == pytest.approx({k: v for k, v in results[1].metrics.items() if k != "learning_rate"} | {"loss": results[1].val_loss}, abs=1e-6)
     about = adapter.export_onnx(str(tmp_path / "out/checkpoints/epoch_1.pth"), str(tmp_path / "m.onnx"))
     check_parity(tmp_path / "m.onnx", *about["parity"])
