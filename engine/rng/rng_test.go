@@ -34,6 +34,10 @@ func TestStreamIsPinned(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("New(7, shuffle, 3) = %#x, want %#x", got, want)
 	}
+	// The Python SDK shuffles so, too.
+	if got, want := New(7, "shuffle", 3).Perm(10), []int{4, 5, 1, 9, 7, 0, 2, 8, 6, 3}; !slices.Equal(got, want) {
+		t.Errorf("Perm(10) = %v, want %v", got, want)
+	}
 }
 
 func TestStreamsDependOnEveryInput(t *testing.T) {

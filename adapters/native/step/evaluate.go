@@ -49,9 +49,11 @@ func runEvaluate(ctx context.Context, task pipelines.Task, emit emitFunc) (pipel
 	}
 	v := train.Validation{Epoch: spec.Checkpoint.Epoch, GlobalStep: spec.Checkpoint.GlobalStep, Report: e.Report, Metrics: e.Metrics,
 		Classes: e.Model.Classes, Curves: e.Curves, Samples: e.Samples}
+	validation := validationEvent(task, v, spec.Split)
+	validation.CheckpointPath = spec.Checkpoint.Path
 	for _, event := range []pipelines.Event{
 		{Metrics: &pipelines.Metrics{Epoch: v.Epoch, GlobalStep: v.GlobalStep, Split: spec.Split, Values: e.Metrics}},
-		{Validation: validationEvent(task, v, spec.Split)},
+		{Validation: validation},
 	} {
 		if err := emit(event); err != nil {
 			return pipelines.StepResult{}, err

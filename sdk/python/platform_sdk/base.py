@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -13,7 +14,7 @@ from typing import Any, Callable, List, Optional
 from . import checkpoints, storage
 from .config import ConfigSchema, DatasetConfig, ModelConfig, TrainingConfig
 from .logger import TrainingLogger
-from .results import MetricsResult
+from .results import MetricsResult, measured
 
 _log = logging.getLogger("platform_sdk")
 
@@ -56,11 +57,15 @@ class TrainingAdapter(ABC):
         self.logger = logger
         self._prepared: set[str] = set()
         self._announced: dict[Path, tuple[int, int]] = {}
+        self._latest_told = False  # as a checkpoint of its own: from then on it is told whenever it changes
         self._metrics: dict[int, dict[str, float]] = {}
         self.best_per_class: dict[str, Any] = {}
         self._began = time.time_ns()
         self._uploads: list[threading.Thread] = []
         self.checkpoints: dict[str, dict[str, Any]] = {}
+        # The train block's checkpoint { every, keep_last, keep_best, keep_every }.
+        self.checkpoint_policy: dict[str, int] = {}
+        self.stopped_by = ""  # "early_stopping", where that ended the training
         Path(self.output_dir, "checkpoints").mkdir(parents=True, exist_ok=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -90,6 +95,14 @@ class TrainingAdapter(ABC):
         from the objects that were built (``optimizer.param_groups[0]["lr"]``).
         None (the default) proves by what was read of the config."""
         return None
+
+    def applied_attributes(self) -> dict[str, Any]:
+        """Override to tell, beside the settings, what was built: ``parameters`` that
+        train, how many are ``frozen``, ``precision``, ``weights`` it begins with."""
+        return {}
+
+    # Whether a training ends with the best checkpoint written by export_onnx, as artifacts/model.onnx.
+    publishes_model: bool = False
 
     # Whether prepare_dataset reads dataset_config.index_path. Of others, dataset_path
     # is a folder of links that holds the planned images as {train,val}/CLASS/*.
@@ -129,12 +142,14 @@ class TrainingAdapter(ABC):
     def _save_validation_result(self, epoch: int, task_type: Any, primary_metric_name: str, primary_metric_value: float,
                                 overall_loss: Optional[float] = None, metrics: Optional[dict[str, Any]] = None,
                                 per_class_metrics: Optional[Any] = None, confusion_matrix: Optional[Any] = None,
-                                checkpoint_path: Optional[str] = None, pr_curves: Optional[dict[str, Any]] = None) -> None:
+                                checkpoint_path: Optional[str] = None, pr_curves: Optional[dict[str, Any]] = None,
+                                samples: Optional[list[dict[str, Any]]] = None) -> None:
         """Files one validation pass (``epoch`` counts from 0)."""
         if self.logger:
             self.logger.log_validation(
                 epoch, str(getattr(task_type, "value", task_type)), primary_metric_name, primary_metric_value, overall_loss,
-                metrics, per_class_metrics, confusion_matrix, checkpoint_path, classes=self.dataset_config.classes or None, pr_curves=pr_curves)
+                metrics, per_class_metrics, confusion_matrix, checkpoint_path, classes=self.dataset_config.classes or None, pr_curves=pr_curves,
+                samples=samples)
 
     def _upload_checkpoint_to_r2(self, path: Any, epoch: int, metrics: Any = None) -> None:
         """Announces a checkpoint and uploads it in the background where object
@@ -172,12 +187,30 @@ class TrainingAdapter(ABC):
             }
             self.checkpoints[found.name] = checkpoint
             self.best_per_class = per_class if found.name == "best" else self.best_per_class
+            if found.name == "latest" and not self._latest_told and any(c["sha256"] == checkpoint["sha256"] for n, c in self.checkpoints.items() if n.startswith("epoch_")):
+                continue  # another name of what was announced
             if self.logger:
                 self.logger.before_metrics()
                 if step < self.logger.resumed_at:
                     continue  # an earlier attempt announced it, or one before that from which this goes on
                 self.logger.ensure_validation(epoch, str(self.model_config.task_type), self.training_config.monitor)
                 self.logger.log_checkpoint(checkpoint)
+                self._latest_told = self._latest_told or found.name == "latest"
+
+    def retain_checkpoints(self) -> None:
+        """Removes the checkpoints that the train block does not keep. Call it
+        once the newest is announced."""
+        t, known = self.training_config, {}
+        for found in checkpoints.find(Path(self.output_dir, "checkpoints")):
+            if found.epoch is not None:
+                if found.epoch not in self._metrics:  # of an earlier attempt
+                    self._metrics[found.epoch] = checkpoints.summary(found.path)["metrics"]
+                known[found.epoch] = self._metrics[found.epoch].get(t.monitor, math.nan)
+        try:
+            checkpoints.retain(Path(self.output_dir, "checkpoints"), self.checkpoint_policy, known, t.mode == "min")
+        except OSError as error:
+            if self.logger:
+                self.logger.log_message(f"old checkpoints: {error}", level="WARNING")
 
     def _content(self, found: "checkpoints.Found") -> tuple[int, int, dict[str, float], dict[str, Any]]:
         """Epoch (from 0), global step, metrics and per-class metrics of a
@@ -200,9 +233,9 @@ class TrainingAdapter(ABC):
 
     def _remember(self, epoch: int, metrics: Any) -> None:
         if isinstance(metrics, MetricsResult):
-            metrics = {"train_loss": metrics.train_loss, "loss": metrics.val_loss, **metrics.metrics}  # as the metric is called elsewhere
+            metrics = {"loss": metrics.val_loss, **metrics.metrics}  # as the metric is called elsewhere
         if isinstance(metrics, dict):
-            self._metrics[epoch] = {k: float(v) for k, v in metrics.items() if isinstance(v, (int, float))}
+            self._metrics[epoch] = measured(metrics)
 
 
 def _once(name: str, method: Callable[..., None]) -> Callable[..., None]:

@@ -9,6 +9,7 @@ that a resumed training goes on as if it had never stopped. ``find`` and
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import random
 import re
@@ -18,6 +19,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
+
+from .results import measured
 
 _NAME = re.compile(r"^(?:epoch_(\d+)|latest|best)\.(?:pth|pt)$")
 
@@ -71,6 +74,24 @@ def newest(folder: str | Path) -> tuple[Optional[Found], list[Path]]:
     return None, broken
 
 
+def retain(folder: str | Path, policy: dict[str, int], metric: dict[int, float], smaller: bool = False) -> list[Path]:
+    """Removes the ``epoch_N`` files that a ``checkpoint`` block does not keep, and
+    returns them: the ``keep_last`` newest stay (2), every ``keep_every``-th, and
+    the ``keep_best`` best by ``metric`` of their epochs (1); two always do, so
+    that a damaged one has one to fall back to."""
+    epochs = sorted((f for f in find(folder) if f.epoch is not None), key=lambda f: -f.epoch)
+    keep = {f.epoch for f in epochs[:max(2, policy.get("keep_last") or 2)]}
+    if every := policy.get("keep_every"):
+        keep |= {f.epoch for f in epochs if (f.epoch + 1) % every == 0}
+    ranked = sorted((f.epoch for f in epochs if metric.get(f.epoch, math.nan) == metric.get(f.epoch, math.nan)),
+                    key=lambda e: (metric[e] if smaller else -metric[e], e))
+    keep |= set(ranked[:policy.get("keep_best") or 1])
+    gone = [f.path for f in epochs if f.epoch not in keep]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return gone
+
+
 def summary(path: str | Path) -> dict[str, Any]:
     """What a checkpoint says of itself: ``epoch`` (from 0) and ``global_step``
     (None where it does not say), ``metrics``, ``per_class``."""
@@ -92,7 +113,7 @@ def summary(path: str | Path) -> dict[str, Any]:
     if isinstance(extra.get("per_class"), dict):
         out["per_class"] = extra["per_class"]
     if isinstance(state.get("metrics"), dict):
-        out["metrics"] = {k: float(v) for k, v in state["metrics"].items() if isinstance(v, (int, float))}
+        out["metrics"] = measured(state["metrics"])
     return out
 
 

@@ -16,15 +16,18 @@ epoch, sample), and the checkpoint holds everything else.
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, Callable, List, Optional
 
 from . import checkpoints
 from .base import Stop, TrainingAdapter
 from .config import ConfigSchema
 from .curves import Curves
+from .loading import AdapterError
 from .results import MetricsResult
+from .samples import Samples
 from .training import EMA, MicroBatches, Precision, Schedule, batches, epoch_order, make_optimizer, seed_everything, standard_presets, standard_schema
 
 _PROGRESS_SECONDS = 1.0
@@ -44,11 +47,11 @@ class Images:
         import random
 
         import torch
-        from PIL import Image
+        from PIL import Image, ImageOps
 
         path, label = self.samples[index]
         with Image.open(path) as image:
-            rgb = image.convert("RGB")
+            rgb = ImageOps.exif_transpose(image).convert("RGB")  # as cameras mean it, and viewers show it
         # The draws are forked off, so that loading in this process leaves training's generators alone.
         with torch.random.fork_rng(devices=[]):
             state = random.getstate()
@@ -62,11 +65,16 @@ class Images:
 
 
 class ClassificationAdapter(TrainingAdapter):
-    """See the module's text. ``mean`` and ``std`` are per channel, of images in [0, 1]."""
+    """See the module's text. ``mean`` and ``std`` are per channel, of images in
+    [0, 1]; an image's shorter side is resized to image_size / ``crop_pct`` pixels
+    by ``interpolation`` (bilinear, bicubic), and the centre cut out."""
 
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
+    crop_pct = 1.0
+    interpolation = "bilinear"
     reads_index = True
+    publishes_model = True
 
     @staticmethod
     def get_advanced_config_schema(task_type: str) -> ConfigSchema:
@@ -107,17 +115,18 @@ class ClassificationAdapter(TrainingAdapter):
         from torchvision import transforms as T
 
         a, size = self._config().get("augmentation", {}), self.model_config.image_size
-        steps: list[Any] = [T.Resize((size, size))]
-        self.augmentation: dict[str, Any] = {"enabled": bool(a.get("enabled", False))}
+        steps: list[Any] = self.resize()
+        self.augmentation: dict[str, Any] = {"enabled": bool(a.get("enabled", False)), "random_flip": False, "random_crop": 0,
+                                             "rotation": 0.0, "color_jitter": 0.0}
         if self.augmentation["enabled"]:
             self.augmentation.update(random_flip=a.get("random_flip", True), random_crop=a.get("random_crop", 0),
                                      rotation=a.get("rotation", 0.0), color_jitter=a.get("color_jitter", 0.0))
-            if self.augmentation["random_flip"]:
-                steps.append(T.RandomHorizontalFlip())
             if self.augmentation["random_crop"]:
                 steps.append(T.RandomCrop(size, padding=int(self.augmentation["random_crop"])))
+            if self.augmentation["random_flip"]:
+                steps.append(T.RandomHorizontalFlip())
             if self.augmentation["rotation"]:
-                steps.append(T.RandomRotation(self.augmentation["rotation"]))
+                steps.append(T.RandomRotation(self.augmentation["rotation"], T.InterpolationMode.BILINEAR))
             if jitter := self.augmentation["color_jitter"]:
                 steps.append(T.ColorJitter(jitter, jitter, jitter))
         return T.Compose(steps + [T.ToTensor(), T.Normalize(self.mean, self.std)])
@@ -126,8 +135,14 @@ class ClassificationAdapter(TrainingAdapter):
         """Resizing of validation images, to normalised tensors."""
         from torchvision import transforms as T
 
+        return T.Compose([*self.resize(), T.ToTensor(), T.Normalize(self.mean, self.std)])
+
+    def resize(self) -> list[Any]:
+        """What makes any image image_size x image_size."""
+        from torchvision import transforms as T
+
         size = self.model_config.image_size
-        return T.Compose([T.Resize((size, size)), T.ToTensor(), T.Normalize(self.mean, self.std)])
+        return [T.Resize(math.floor(size / self.crop_pct), T.InterpolationMode(self.interpolation)), T.CenterCrop(size)]
 
     def _loader(self, data: Images, order: list[list[int]]) -> Any:
         import torch
@@ -142,7 +157,7 @@ class ClassificationAdapter(TrainingAdapter):
               resume_training: bool = False) -> List[MetricsResult]:
         import torch
 
-        config, t = self._config(), self.training_config
+        config, t, c = self._config(), self.training_config, self.model_config
         seed_everything(t.seed)
         self.prepare_dataset()
         if not self.samples.get("train") or not self.samples.get("val"):
@@ -155,17 +170,26 @@ class ClassificationAdapter(TrainingAdapter):
         self.precision = Precision(config.get("mixed_precision", False), t.device)
         self.clip = float(config.get("gradient_clip_value", 0.0))
         self.accumulation = int(config.get("gradient_accumulation", 1))
+        self.weights = c.weights or ("pretrained" if c.pretrained else f"seed {t.seed}")
         self.criterion = torch.nn.CrossEntropyLoss(label_smoothing=config.get("label_smoothing", 0.0))
         decay = config.get("ema_decay", 0.0)
         self.ema = EMA(self.model, decay) if decay else None
         self.patience = int(config.get("early_stopping", {}).get("patience", 0))
         self.drop_last = bool(config.get("drop_last", False))
+        rest = len(self.train_set) % t.batch_size
+        self.used = len(self.train_set) - (rest if self.drop_last else 0)  # images of an epoch
+        if not self.used:
+            raise AdapterError(f"drop_last leaves nothing: {rest} training images make no batch of {t.batch_size}")
+        if rest == 1 and self.used > 1 and not self.drop_last and _has_batch_norm(self.model):
+            self.used -= 1
+            self._tell("the last batch of each epoch would be a single image, which batch norm cannot train on: it is left out", "INFO")
         self.micro = MicroBatches(t.batch_size, self._tell)
         self.best: Optional[float] = None
         self.best_epoch, self.waited, self.global_step, position = -1, 0, 0, 0
         self.epoch, self.position = start_epoch, 0
-        self.totals = [0.0, 0]
+        self.totals = [0.0, 0, 0]  # of the epoch so far: losses, images, right answers
         if checkpoint_path:
+            self.weights = checkpoint_path
             position = self._load(checkpoint_path, resume_training)
             if resume_training and position:
                 start_epoch = self.epoch
@@ -174,8 +198,8 @@ class ClassificationAdapter(TrainingAdapter):
             self.logger.before_metrics()  # the proof of what was built comes before the first step
         results = []
         for epoch in range(start_epoch, t.epochs):
-            if self.patience and self.waited >= self.patience:
-                self._tell(f"stopped early: {t.monitor} did not improve for {self.patience} epochs")
+            if self._out_of_patience():
+                self.stopped_by = "early_stopping"
                 break
             results.append(self._epoch(epoch, position))
             position = 0
@@ -190,63 +214,79 @@ class ClassificationAdapter(TrainingAdapter):
         found = self._validate()
         metrics, per_class = found["metrics"], found["per_class"]
         value = metrics.get(t.monitor)
-        better = value is not None and value == value and (
+        if value is None:
+            raise AdapterError(f"monitor = {t.monitor!r} is none of what this adapter reports: {', '.join(sorted(metrics))}")
+        better = value == value and (
             self.best is None or (value > self.best if t.mode == "max" else value < self.best))
         self.waited = 0 if better else self.waited + 1
         if better:
             self.best, self.best_epoch = value, epoch
-        result = MetricsResult(epoch=epoch, train_loss=train_loss, val_loss=metrics["loss"],
-                               metrics={k: v for k, v in metrics.items() if k != "loss"} | {"learning_rate": rate})
+        result = MetricsResult(epoch=epoch, train_loss=train_loss, val_loss=metrics["loss"], metrics={k: v for k, v in metrics.items() if k != "loss"})
         if self.logger:
             self.logger.global_step = self.global_step
-            self.logger.log_metrics(epoch, loss=train_loss, learning_rate=rate,
-                                    extra_metrics={f"val_{k}": v for k, v in metrics.items()})
+            self.logger.log_metrics(epoch, loss=train_loss, learning_rate=rate, extra_metrics={
+                "train_accuracy": self.totals[2] / max(1, self.totals[1]), "train_images_per_second": self.speed,
+                **{f"val_{k}": v for k, v in metrics.items()}})
+        every = self.checkpoint_policy.get("every") or 1
+        write = better or self.best is None or epoch + 1 == t.epochs or self._out_of_patience() or (epoch + 1) % every == 0
         # The report before the checkpoint: what resumes from that would not report it again.
-        self._save_validation_result(epoch, self.model_config.task_type, "accuracy", metrics["accuracy"], metrics["loss"], metrics,
-                                     per_class, found["confusion_matrix"], str(self._path(f"epoch_{epoch}")), found["pr_curves"])
+        self._save_validation_result(epoch, self.model_config.task_type, t.monitor, value, metrics["loss"], metrics,
+                                     per_class, found["confusion_matrix"], str(self._path(f"epoch_{epoch}")) if write else None, found["pr_curves"],
+                                     found["samples"])
         self.per_class = per_class
-        self._save(epoch, result, better)
+        if write:
+            self._save(epoch, result, better)
         return result
+
+    def _out_of_patience(self) -> bool:
+        return bool(self.patience) and self.waited >= self.patience
 
     def _train_one_epoch(self, epoch: int, position: int) -> float:
         t = self.training_config
         self.model.train()
         self.train_set.epoch = epoch
-        order = list(batches(epoch_order(len(self.train_set), t.seed, epoch), t.batch_size, self.drop_last, position))
+        order = list(batches(epoch_order(len(self.train_set), t.seed, epoch)[:self.used], t.batch_size, self.drop_last, position))
         if not position:
-            self.totals = [0.0, 0]
+            self.totals = [0.0, 0, 0]
         windows = [order[i:i + self.accumulation] for i in range(0, len(order), self.accumulation)]
         data = iter(self._loader(self.train_set, order))
         started = told = time.monotonic()
         seen = 0
-        for n, window in enumerate(windows):
+        for window in windows:
             in_window = sum(len(b) for b in window)
             self.optimizer.zero_grad(set_to_none=True)
             for batch in window:
                 images, labels = next(data)
-                loss = self.micro.run(images, labels, lambda x, y, share, k=len(batch): self._backward(x, y, share * k / in_window),
+                loss, right = self.micro.run(images, labels, lambda x, y, share, k=len(batch): self._backward(x, y, share * k / in_window),
                                       lambda: self.optimizer.zero_grad(set_to_none=True))
                 self.totals[0] += loss * in_window
                 self.totals[1] += len(batch)
+                self.totals[2] += int(right)
                 seen += len(batch)
             self._update()
             self.position = position + seen
             now = time.monotonic()
-            if self.logger and now - told >= _PROGRESS_SECONDS:
-                told, speed = now, seen / (now - started)
-                left = (len(self.train_set) - self.position + (t.epochs - epoch - 1) * len(self.train_set)) / speed
+            if self.logger and (now - told >= _PROGRESS_SECONDS or window is windows[-1]):
+                told, speed = now, seen / max(now - started, 1e-9)
+                left = (self.used - self.position + (t.epochs - epoch - 1) * self.used) / speed
                 self.logger.global_step = self.global_step
-                self.logger.log_progress(epoch, t.epochs, n + 1, len(windows), self.totals[0] / self.totals[1], speed, left)
+                self.logger.log_progress(epoch, t.epochs, -(-self.position // t.batch_size), -(-self.used // t.batch_size),
+                                         self.totals[0] / self.totals[1], speed, left)
             self.stop_point()
+        self.speed = seen / max(time.monotonic() - started, 1e-9)
         return self.totals[0] / max(1, self.totals[1])
 
-    def _backward(self, images: Any, labels: Any, share: float) -> float:
-        """Adds one micro-batch's gradient, weighted by its share of the update's samples."""
+    def _backward(self, images: Any, labels: Any, share: float) -> Any:
+        """Adds one micro-batch's gradient, weighted by its share of the update's
+        samples. Returns its loss, so weighted, and how many answers are right."""
+        import torch
+
         images, labels = images.to(self.device), labels.to(self.device)
         with self.precision.autocast():
-            loss = self.criterion(self.model(images), labels) * share
+            logits = self.model(images)
+            loss = self.criterion(logits, labels) * share
         self.precision.scaler.scale(loss).backward()
-        return float(loss.detach())
+        return torch.stack([loss.detach().double(), (logits.detach().argmax(1) == labels).sum().double()]).cpu()
 
     def _update(self) -> None:
         import torch
@@ -268,13 +308,14 @@ class ClassificationAdapter(TrainingAdapter):
 
     # -- validation --------------------------------------------------------------
 
-    def _validate(self) -> dict[str, Any]:
+    def _validate(self, told: Callable[[int], None] = lambda _images: None) -> dict[str, Any]:
         import torch
 
         model = self.ema.model if self.ema else self.model
         model.eval()
         n = self.model_config.num_classes or len(self.dataset_config.classes)
         matrix, curves = torch.zeros(n, n, dtype=torch.int64), Curves(n)
+        samples = Samples([path for path, _ in self.val_set.samples])
         loss, top5, count = 0.0, 0, 0
         order = list(batches(list(range(len(self.val_set))), self.training_config.batch_size, False))
         with torch.no_grad():
@@ -286,11 +327,14 @@ class ClassificationAdapter(TrainingAdapter):
                 top5 += int((logits.topk(min(5, n), dim=1).indices == labels[:, None]).any(1).sum())
                 matrix += torch.bincount((labels * n + logits.argmax(1)).cpu(), minlength=n * n).reshape(n, n)
                 curves.add(logits, labels)
+                samples.add(logits, labels)
                 count += len(labels)
+                told(count)
         classes = self.dataset_config.classes or [str(i) for i in range(n)]
         metrics, per_class = figures(matrix.tolist(), classes)
         return {"loss": loss / count, "metrics": {"loss": loss / count, "top5_accuracy": top5 / count, **metrics}, "per_class": per_class,
-                "confusion_matrix": matrix.tolist(), "pr_curves": curves.figures(classes), "classes": self.dataset_config.classes}
+                "confusion_matrix": matrix.tolist(), "pr_curves": curves.figures(classes), "samples": samples.figures(),
+                "classes": self.dataset_config.classes}
 
     def evaluate(self, checkpoint_path: str, split: str) -> dict[str, Any]:
         """As validation during training measures, on any split."""
@@ -302,7 +346,20 @@ class ClassificationAdapter(TrainingAdapter):
         self.val_set = Images(self.samples[split], self.val_transform(), self.training_config.seed)
         self.model, self.device = restore(self, checkpoint_path), self.training_config.device
         self.ema, self.precision = None, Precision(False, self.device)
-        return self._validate()
+        return self._validate(self._progress(len(self.val_set)))
+
+    def _progress(self, images: int) -> Callable[[int], None]:
+        """Tells, now and then, how many of the images are done."""
+        started = told = time.monotonic()
+
+        def tell(done: int) -> None:
+            nonlocal told
+            now = time.monotonic()
+            if self.logger and (now - told >= _PROGRESS_SECONDS or done == images):
+                told, speed = now, done / max(now - started, 1e-9)
+                self.logger.log_progress(0, 1, done, images, 0.0, speed, (images - done) / speed)
+
+        return tell
 
     # -- checkpoints -------------------------------------------------------------
 
@@ -319,10 +376,11 @@ class ClassificationAdapter(TrainingAdapter):
 
     def _save(self, epoch: int, result: MetricsResult, better: bool) -> None:
         path = checkpoints.save(self._path(f"epoch_{epoch}"), epoch=epoch, extra=self._extra() | {"per_class": self.per_class},
-                                metrics={**result.metrics, "loss": result.val_loss, "train_loss": result.train_loss}, **self._state())
+                                metrics={**result.metrics, "loss": result.val_loss}, **self._state())
         for name in ["latest"] + (["best"] if better else []):
             checkpoints.link(path, self._path(name))
         self._upload_checkpoint_to_r2(path, epoch, result)
+        self.retain_checkpoints()
 
     def save_on_stop(self) -> None:
         """Writes ``latest`` where training stands, in the middle of an epoch."""
@@ -335,7 +393,7 @@ class ClassificationAdapter(TrainingAdapter):
             return 0
         extra = state["extra"]
         self.best, self.best_epoch, self.waited = extra["best"], extra["best_epoch"], extra["waited"]
-        self.global_step, self.totals, self.micro.size = extra["global_step"], list(extra["totals"]), extra["micro_batch"]
+        self.global_step, self.totals, self.micro.size = extra["global_step"], [*extra["totals"], 0][:3], extra["micro_batch"]
         self.epoch = int(state["epoch"]) + 1
         return int(state["sample_position"])
 
@@ -358,9 +416,24 @@ class ClassificationAdapter(TrainingAdapter):
             out |= {"scheduler.step_size": self.schedule.step_size, "scheduler.gamma": self.schedule.gamma}
         return out | {f"augmentation.{k}": v for k, v in self.augmentation.items()}
 
-    def _tell(self, text: str) -> None:
+    def applied_attributes(self) -> dict[str, Any]:
+        """Read back from the model and the precision, and what decides which epoch is best."""
+        import torch
+
+        parameters, t = list(self.model.parameters()), self.training_config
+        kind = self.precision.dtype if self.precision.active else torch.float32
+        return {"parameters": sum(p.numel() for p in parameters if p.requires_grad), "frozen": sum(not p.requires_grad for p in parameters),
+                "precision": str(kind).removeprefix("torch."), "weights": self.weights, "monitor": t.monitor, "mode": t.mode, "num_workers": t.num_workers}
+
+    def _tell(self, text: str, level: str = "WARNING") -> None:
         if self.logger:
-            self.logger.log_message(text, level="WARNING")
+            self.logger.log_message(text, level=level)
+
+
+def _has_batch_norm(model: Any) -> bool:
+    import torch
+
+    return any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in model.modules())
 
 
 def figures(matrix: list[list[int]], classes: list[str]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:

@@ -81,9 +81,10 @@ def export_classifier(adapter: "TrainingAdapter", checkpoint_path: str, path: st
                           dynamic_axes={"input": {0: "N"}, "logits": {0: "N"}})
     about = {"input": "float32 NCHW RGB, (pixel/255 - mean)/std", "image_size": size, "classes": adapter.dataset_config.classes,
              "parity": (images, [expected])}
-    for name in ("mean", "std"):
+    for name in ("mean", "std", "crop_pct", "interpolation"):
         if hasattr(adapter, name):
-            about[name] = list(getattr(adapter, name))
+            value = getattr(adapter, name)
+            about[name] = list(value) if isinstance(value, tuple) else value
     return about
 
 

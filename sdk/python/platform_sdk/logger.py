@@ -98,10 +98,11 @@ class TrainingLogger:
                        overall_loss: Optional[float] = None, metrics: Optional[dict[str, Any]] = None,
                        per_class_metrics: Optional[Any] = None, confusion_matrix: Optional[Any] = None,
                        checkpoint_path: Optional[str] = None, classes: Optional[list[str]] = None,
-                       split: str = "val", pr_curves: Optional[dict[str, Any]] = None) -> None:
+                       split: str = "val", pr_curves: Optional[dict[str, Any]] = None,
+                       samples: Optional[list[dict[str, Any]]] = None) -> None:
         """Reports one validation pass: per-class metrics by class name, a confusion
         matrix ``[truth][prediction]`` of counts, precision-recall curves by class
-        (``platform_sdk.curves``)."""
+        (``platform_sdk.curves``), images to look at (``platform_sdk.samples``)."""
         self.before_metrics()
         per_class = _per_class(per_class_metrics)
         self._sink.emit("validation", {
@@ -109,7 +110,7 @@ class TrainingLogger:
             "primary_metric_name": primary_metric_name, "primary_metric_value": float(primary_metric_value),
             "overall_loss": float(overall_loss) if overall_loss is not None else 0.0,
             "metrics": _numbers(metrics or {}), "per_class_metrics": per_class,
-            "classes": classes, "confusion_matrix": confusion_matrix, "pr_curves": pr_curves, "checkpoint_path": checkpoint_path,
+            "classes": classes, "confusion_matrix": confusion_matrix, "pr_curves": pr_curves, "samples": samples, "checkpoint_path": checkpoint_path,
         })
         self._validated.add(epoch)
         if per_class:

@@ -7,6 +7,17 @@ from typing import Any, Optional
 from pydantic import BaseModel, ConfigDict, Field
 
 
+def measured(metrics: dict[str, Any]) -> dict[str, float]:
+    """Of an epoch's metrics those that were measured on held-out data: what a
+    run and its checkpoints are judged by. Training's own have their curves.
+
+    >>> measured({"accuracy": 0.4, "learning_rate": 1e-3, "train_loss": 1.2})
+    {'accuracy': 0.4}
+    """
+    return {k: float(v) for k, v in metrics.items()
+            if isinstance(v, (int, float)) and k not in ("learning_rate", "lr") and not k.startswith("train_")}
+
+
 class MetricsResult(BaseModel):
     """One epoch's outcome. ``epoch`` counts from 0, as adapters count; losses
     are means per sample; fractions such as accuracy lie in [0, 1].

@@ -7,6 +7,7 @@ Obeys the run protocol (docs/protocol.md). Exit codes: 0 completed, 1 failed,
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import math
 import os
@@ -23,7 +24,7 @@ from .events import Spool
 from .loading import AdapterError, SettingError, adapter_class, load_module
 from .logger import TrainingLogger
 from .reader import ReadLog, RecordingDict, RecordingTrainingConfig, nest
-from .results import MetricsResult
+from .results import MetricsResult, measured
 
 EXIT_COMPLETED, EXIT_FAILED, EXIT_CANCELLED = 0, 1, 8
 # Of the time between SIGTERM and SIGKILL, the part in which the adapter may reach a safe point by itself.
@@ -68,7 +69,7 @@ class Step:
             self.adapter.wait_for_uploads()
             if self.logger.status == "failed":
                 return self._end("failed", "user", self.logger.error or "the adapter reported failure", results)
-            return self._end("completed", "", "", results)
+            return self._end("completed", "", "", results, self._publish())
         except (Stop, KeyboardInterrupt):
             self._checkpoint_on_stop()
             return self._end("cancelled", "", "stopped by a signal", [])
@@ -87,6 +88,7 @@ class Step:
     def _train(self) -> list[MetricsResult]:
         train = self.task["train"]
         adapter = self.adapter = self._build(train, {"train": "train", "val": "val", "test": "test"})
+        adapter.checkpoint_policy = train.get("checkpoint") or {}
         # What is done with a checkpoint later builds the same network.
         Path(adapter.output_dir, "checkpoints", _CONFIG).write_text(json.dumps(train.get("config") or {}), encoding="utf-8")
         start_epoch, checkpoint, resume = self._start()
@@ -143,7 +145,7 @@ class Step:
             **at, "task_type": task["task"], "split": split, "primary_metric_name": primary, "primary_metric_value": metrics[primary],
             "overall_loss": float(found.get("loss") or 0.0), "metrics": metrics, "per_class_metrics": found.get("per_class"),
             "classes": found.get("classes"), "confusion_matrix": found.get("confusion_matrix"), "pr_curves": found.get("pr_curves"),
-            "checkpoint_path": checkpoint["path"]})
+            "samples": found.get("samples"), "checkpoint_path": checkpoint["path"]})
         return {"metrics": metrics, "last_metrics": metrics, "per_class": found.get("per_class") or {}}
 
     def _export(self) -> dict[str, Any]:
@@ -152,19 +154,43 @@ class Step:
             raise AdapterError(f"export to {spec.get('format')} in {spec.get('precision')} is not available; use format = \"onnx\", precision = \"fp32\"")
         self.adapter = self._build({"device": "cpu", "config": config_of(spec["checkpoint"]["path"])}, {"train": "train", "val": "val"})
         self.spool.emit("status", {"state": "running"})
-        folder = Path(task["run_dir"], "artifacts")
+        artifact, worst = self._write_model(spec["checkpoint"]["path"])
+        if worst is not None:
+            self.logger.log_message(f"the exported model's outputs differ from the framework's by at most {worst:.1g} of their size")
+        return {"artifacts": [artifact]}
+
+    def _publish(self) -> dict[str, Any]:
+        """The best checkpoint's model.onnx, where the adapter has it published. The training counts without it, too."""
+        assert self.adapter is not None
+        best = self.adapter.checkpoints.get("best")
+        if not self.adapter.publishes_model or best is None:
+            return {}
+        missing = [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
+        if missing:
+            self.logger.log_message(f"no model.onnx is written: {' and '.join(missing)} not installed; add to the adapter's requirements")
+            return {}
+        try:
+            return {"artifacts": [self._write_model(best["path"])[0]]}
+        except Exception as error:
+            self.logger.log_message(f"no model.onnx could be written: {error}", level="WARNING")
+            Path(self.task["run_dir"], "artifacts", "model.onnx").unlink(missing_ok=True)
+            return {}
+
+    def _write_model(self, checkpoint: str) -> tuple[dict[str, Any], Optional[float]]:
+        """Writes a checkpoint as artifacts/model.onnx and holds it against the
+        network. Returns the artifact and how far they are apart, None where the adapter cannot tell."""
+        assert self.adapter is not None
+        task, folder, worst = self.task, Path(self.task["run_dir"], "artifacts"), None
         folder.mkdir(parents=True, exist_ok=True)
         path = str(folder / "model.onnx")
-        about = dict(self.adapter.export_onnx(spec["checkpoint"]["path"], path))
+        about = dict(self.adapter.export_onnx(checkpoint, path))
         parity = about.pop("parity", None)
         if parity is None:
             self.logger.log_message("the adapter gave no outputs to hold the exported model against; it was not checked", level="WARNING")
         else:
             worst = deploy.check_parity(path, *parity)
-            self.logger.log_message(f"the exported model's outputs differ from the framework's by at most {worst:.1g} of their size")
         deploy.write_metadata(path, {"model": task["model"]["name"], "task": task["task"], "adapter": task["adapter"], **about})
-        artifact = {"name": "model.onnx", "path": path, "sha256": checkpoints.sha256(path), "size": os.path.getsize(path), "media_type": "application/onnx"}
-        return {"artifacts": [artifact]}
+        return {"name": "model.onnx", "path": path, "sha256": checkpoints.sha256(path), "size": os.path.getsize(path), "media_type": "application/onnx"}, worst
 
     def _start(self) -> tuple[int, Optional[str], bool]:
         """Where to begin: epoch (from 0), checkpoint, and whether all of its state counts."""
@@ -238,7 +264,7 @@ class Step:
             out["learning_rate"] = train["learning_rate"]
         if "device" in self.log.names:
             out["device"] = self.adapter.training_config.device
-        return out | {"num_classes": model.num_classes, "image_size": model.image_size}
+        return out | {"num_classes": model.num_classes, "image_size": model.image_size} | self.adapter.applied_attributes()
 
     def _was_read(self, name: str) -> bool:
         if name == "optimizer.learning_rate":
@@ -266,6 +292,8 @@ class Step:
             body["metrics"] = _flat(best)
             body["per_class"] = self.logger.per_class.get(best.epoch, {})
         if self.adapter is not None and self.task["kind"] == "train":
+            if self.adapter.stopped_by:
+                body["stopped_by"] = self.adapter.stopped_by
             for role in ("best", "latest"):
                 if role in self.adapter.checkpoints:
                     body[role] = self.adapter.checkpoints[role]
@@ -333,7 +361,7 @@ def best_of(results: list[MetricsResult], monitor: str, mode: str) -> MetricsRes
     """The epoch with the best monitored metric; strict improvement, NaN is never best."""
     best, best_value = results[0], None
     for r in results:
-        value = _flat(r).get(monitor)
+        value = _flat(r).get(monitor, r.train_loss if monitor == "train_loss" else None)
         if not isinstance(value, (int, float)) or value != value:
             continue
         if best_value is None or (value > best_value if mode == "max" else value < best_value):
@@ -342,8 +370,7 @@ def best_of(results: list[MetricsResult], monitor: str, mode: str) -> MetricsRes
 
 
 def _flat(r: MetricsResult) -> dict[str, float]:
-    out = {k: v for k, v in r.metrics.items() if isinstance(v, (int, float))}
-    out["train_loss"] = r.train_loss
+    out = measured(r.metrics)
     if r.val_loss is not None:
         out["loss"] = r.val_loss
     return out

@@ -13,6 +13,7 @@ import random
 from typing import Any, Callable, Iterator, Optional
 
 from .config import ConfigField, ConfigSchema
+from .rng import permutation
 
 
 def seed_everything(seed: int) -> None:
@@ -87,10 +88,11 @@ class Schedule:
 
 
 class EMA:
-    """Exponential moving average of a model's weights and buffers."""
+    """Exponential moving average of a model's weights and buffers. It starts at
+    the first updated weights, as torch's AveragedModel does."""
 
     def __init__(self, model: Any, decay: float) -> None:
-        self.decay = decay
+        self.decay, self.started = decay, False
         self.model = copy.deepcopy(model).eval()
         for parameter in self.model.parameters():
             parameter.requires_grad_(False)
@@ -100,16 +102,18 @@ class EMA:
 
         with torch.no_grad():
             for mine, theirs in zip(self.model.state_dict().values(), model.state_dict().values()):
-                if mine.dtype.is_floating_point:
+                if mine.dtype.is_floating_point and self.started:
                     mine.mul_(self.decay).add_(theirs.detach(), alpha=1 - self.decay)
                 else:
                     mine.copy_(theirs)
+        self.started = True
 
     def state_dict(self) -> dict[str, Any]:
         return self.model.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state)
+        self.started = True
 
 
 class Precision:
@@ -138,7 +142,7 @@ class MicroBatches:
         self.size = batch_size
         self.told = told
 
-    def run(self, images: Any, labels: Any, step: Callable[[Any, Any, float], float], reset: Callable[[], None]) -> float:
+    def run(self, images: Any, labels: Any, step: Callable[[Any, Any, float], Any], reset: Callable[[], None]) -> Any:
         """Calls ``step(images, labels, share)`` for each micro-batch, ``share``
         being its part of the batch; ``reset`` clears gradients before a retry.
         Returns the sum of what ``step`` returns."""
@@ -159,11 +163,9 @@ class MicroBatches:
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> list[int]:
-    """The order of samples in an epoch: a function of (seed, epoch) alone."""
-    import torch
-
-    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
-    return torch.randperm(n, generator=generator).tolist()
+    """The order of samples in an epoch: a function of (seed, epoch) alone, and
+    the native engine's, so that changing the adapter does not change it."""
+    return permutation(n, seed, "shuffle", epoch)
 
 
 def batches(order: list[int], batch_size: int, drop_last: bool, start: int = 0) -> Iterator[list[int]]:
@@ -175,10 +177,12 @@ def batches(order: list[int], batch_size: int, drop_last: bool, start: int = 0) 
 
 
 def standard_schema() -> ConfigSchema:
-    """The settings that the classification loop honours, by the same names,
-    ranges and meanings as the native adapter's."""
+    """The settings that the classification loop honours: the native adapter's, word for word."""
     def field(name: str, type: str, default: Any, group: str, resume: str = "apply", **more: Any) -> ConfigField:
         return ConfigField(name=name, type=type, default=default, group=group, resume=resume, **more)
+
+    def option(value: str, label: str, description: str) -> dict[str, str]:
+        return {"value": value, "label": label, "description": description}
 
     adams = {"field": "optimizer.type", "value": ["adam", "adamw"]}
     sgd = {"field": "optimizer.type", "value": "sgd"}
@@ -186,23 +190,29 @@ def standard_schema() -> ConfigSchema:
     on = {"field": "augmentation.enabled", "value": True}
     return ConfigSchema(fields=[
         field("optimizer.type", "select", "adamw", "Optimizer", "reset", label="Optimizer",
-              description="Update rule for the weights.", options=["adam", "adamw", "sgd"]),
+              description="Update rule for the weights.", options=[
+                  option("adam", "Adam", "Adaptive step per weight; weight decay is added to the gradient (L2)"),
+                  option("adamw", "AdamW", "Adam with weight decay decoupled from the gradient; a good default"),
+                  option("sgd", "SGD", "Stochastic gradient descent with momentum; the classic choice for convolutional networks")]),
         field("optimizer.learning_rate", "number", 1e-3, "Optimizer", label="Learning rate", min=0, max=10, step=1e-4,
-              description="Base learning rate, which the scheduler scales."),
+              description="Base learning rate, which the scheduler scales. The same value as learning_rate on the train block."),
         field("optimizer.weight_decay", "number", 0.01, "Optimizer", label="Weight decay", min=0, max=1, step=1e-3,
-              description="Pull of every weight towards zero."),
+              description="Pull of every weight towards zero: decoupled from the gradient for adamw, added to it (L2) for adam and sgd."),
         field("optimizer.momentum", "number", 0.9, "Optimizer", label="Momentum", min=0, max=0.9999, step=0.01, condition=sgd,
               description="Share of the last update that is kept in the next one."),
         field("optimizer.nesterov", "boolean", False, "Optimizer", label="Nesterov momentum", condition=sgd,
-              description="Look ahead along the momentum before the update."),
+              description="Look ahead along the momentum before the update; needs momentum above 0."),
         field("optimizer.beta1", "number", 0.9, "Optimizer", label="Beta 1", min=0, max=0.9999, step=0.01, condition=adams,
               description="Decay of the running mean of gradients."),
         field("optimizer.beta2", "number", 0.999, "Optimizer", label="Beta 2", min=0, max=0.999999, step=1e-3, condition=adams,
               description="Decay of the running mean of squared gradients."),
         field("optimizer.eps", "number", 1e-8, "Optimizer", label="Epsilon", min=0, max=1, step=1e-8, condition=adams,
-              description="Added to the root of the mean squared gradient."),
-        field("scheduler.type", "select", "cosine", "Scheduler", label="Scheduler", options=["cosine", "step", "none"],
-              description="How the learning rate changes from epoch to epoch."),
+              description="Added to the root of the mean squared gradient, so that the step stays finite."),
+        field("scheduler.type", "select", "cosine", "Scheduler", label="Scheduler",
+              description="How the learning rate changes from epoch to epoch.", options=[
+                  option("cosine", "Cosine annealing", "Falls along half a cosine from the base rate to eta_min in T_max epochs"),
+                  option("step", "Step decay", "Multiplied by gamma every step_size epochs"),
+                  option("none", "Constant", "Stays at the base rate")]),
         field("scheduler.T_max", "integer", None, "Scheduler", label="T_max", unit="epochs", min=1, max=100000, step=1,
               condition=cosine, description="Epochs from the base rate down to eta_min. Unset means the length of the training."),
         field("scheduler.eta_min", "number", 0.0, "Scheduler", label="Minimum learning rate", min=0, max=1, step=1e-6,
@@ -212,27 +222,27 @@ def standard_schema() -> ConfigSchema:
         field("scheduler.gamma", "number", 0.1, "Scheduler", label="Gamma", min=0, max=1, step=0.05, condition=step,
               description="Factor on the learning rate at each step."),
         field("scheduler.warmup_epochs", "integer", 0, "Scheduler", label="Warm-up", unit="epochs", min=0, max=1000, step=1,
-              description="First epochs in which the rate rises in equal steps to the base rate."),
+              description="First epochs in which the rate rises in equal steps to the base rate; they replace the beginning of the schedule."),
         field("augmentation.enabled", "boolean", False, "Augmentation", label="Augment images",
               description="Vary the training images at random; validation images never change."),
         field("augmentation.random_flip", "boolean", True, "Augmentation", label="Random flip", condition=on,
-              description="Mirror half of the images left to right."),
+              description="Mirror half of the images left to right. Turn it off where left and right differ, as in text."),
         field("augmentation.random_crop", "integer", 0, "Augmentation", label="Random crop", unit="px", min=0, max=128, step=1,
               condition=on, description="Pad each side by this much and crop back to size at a random place. 0 is off."),
         field("augmentation.rotation", "number", 0.0, "Augmentation", label="Random rotation", unit="degrees", min=0, max=180,
               step=1, condition=on, description="Turn by a random angle of at most this much to either side. 0 is off."),
         field("augmentation.color_jitter", "number", 0.0, "Augmentation", label="Color jitter", min=0, max=1, step=0.05,
-              condition=on, description="Change brightness, contrast and saturation by a random factor of at most this much."),
+              condition=on, description="Change brightness, contrast and saturation by a random factor of at most this much. 0 is off."),
         field("mixed_precision", "boolean", False, "Training", label="Mixed precision", devices=["cuda"],
-              description="Compute in half precision where the device has it."),
+              description="Compute in half precision where the device is faster for it; weights stay in single precision."),
         field("gradient_clip_value", "number", 0.0, "Training", label="Gradient clipping", min=0, max=1000, step=0.1,
-              description="Largest norm of all gradients together. 0 is off."),
+              description="Largest norm of all gradients together; longer ones are scaled down to it. 0 is off."),
         field("gradient_accumulation", "integer", 1, "Training", label="Gradient accumulation", unit="batches", min=1, max=1024,
               step=1, description="Batches whose gradients are averaged before one update of the weights."),
         field("label_smoothing", "number", 0.0, "Training", label="Label smoothing", min=0, max=1, step=0.05,
-              description="Share of each target that is spread evenly over all classes."),
+              description="Share of each target that is spread evenly over all classes, in training only. 0 is off."),
         field("ema_decay", "number", 0.0, "Training", "reset", label="EMA decay", min=0, max=0.999999, step=1e-3,
-              description="Decay of a moving average of the weights, which then validates and is kept as best. 0 is off."),
+              description="Decay of a moving average of the weights, which then validates, is kept as best and is exported. 0 is off."),
         field("early_stopping.patience", "integer", 0, "Training", label="Early stopping patience", unit="epochs", min=0,
               max=100000, step=1, description="Stop after this many epochs without a better monitored metric. 0 is off."),
         field("drop_last", "boolean", False, "Training", "forbid", label="Drop last batch",

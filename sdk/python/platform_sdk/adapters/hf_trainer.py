@@ -184,14 +184,14 @@ class Reporter(TrainerCallback):
         self.best = value if better else self.best
         rate = adapter.schedule.lr(epoch)
         result = MetricsResult(epoch=epoch, train_loss=train_loss, val_loss=found["loss"],
-                               metrics={k: v for k, v in metrics.items() if k != "loss"} | {"learning_rate": rate})
+                               metrics={k: v for k, v in metrics.items() if k != "loss"})
         self.results.append(result)
         if logger:
             logger.global_step = state.global_step
             logger.log_metrics(epoch, loss=train_loss, learning_rate=rate, extra_metrics={f"val_{k}": v for k, v in metrics.items()})
             logger.log_validation(epoch, str(adapter.model_config.task_type), t.monitor, value, found["loss"], metrics, self.per_class,
                                   found["confusion_matrix"], str(adapter._path(f"epoch_{epoch}")), classes=found["classes"], pr_curves=found["pr_curves"])
-        adapter.keep(self.trainer.whole_state(epoch, {**result.metrics, "loss": found["loss"], "train_loss": train_loss}), epoch, result, better)
+        adapter.keep(self.trainer.whole_state(epoch, {**result.metrics, "loss": found["loss"]}), epoch, result, better)
         if self.patience and self.waited >= self.patience and epoch + 1 < t.epochs:
             adapter._tell(f"stopped early: {t.monitor} did not improve for {self.patience} epochs")
             control.should_training_stop = True

@@ -8,13 +8,14 @@ timm's own.
 from __future__ import annotations
 
 import fnmatch
+import math
 from typing import Any, Optional
 
 from ..classification import ClassificationAdapter
 from ..loading import AdapterError
 
 LICENSE = "Apache-2.0"
-NUMERICS = 1
+NUMERICS = 2
 
 
 def get_models(task_type: Optional[str] = None) -> list[dict[str, Any]]:
@@ -60,6 +61,8 @@ def count_parameters(name: str) -> Optional[int]:
 class TimmAdapter(ClassificationAdapter):
     """Trains a timm model."""
 
+    crop_mode = "center"
+
     def prepare_model(self) -> None:
         import timm
 
@@ -82,7 +85,16 @@ class TimmAdapter(ClassificationAdapter):
         config = timm.get_pretrained_cfg(self.model_config.model_name)
         if config is not None:
             self.mean, self.std = tuple(config.mean), tuple(config.std)
+            self.crop_pct, self.interpolation, self.crop_mode = config.crop_pct, config.interpolation, config.crop_mode
         super().prepare_dataset()
+
+    def resize(self) -> list[Any]:
+        from torchvision import transforms as T
+
+        if self.crop_mode != "squash":
+            return super().resize()
+        size = math.floor(self.model_config.image_size / self.crop_pct)
+        return [T.Resize((size, size), T.InterpolationMode(self.interpolation)), T.CenterCrop(self.model_config.image_size)]
 
     def _load_weights(self, path: str) -> None:
         """Strict but for the classifier: a head of another size starts anew, and that is told."""
@@ -107,6 +119,8 @@ class TimmAdapter(ClassificationAdapter):
             raise AdapterError(f"{path} does not fit {self.model_config.model_name}: missing {missing[:5]}, unexpected {unexpected[:5]}, "
                                f"of another shape {shapes[:5]}")
         self.model.load_state_dict(state, strict=False)
+        loaded = [n for n in state if n in own and not n.endswith("num_batches_tracked")]
+        self._tell(f"weights {path}: {len(loaded)} tensors loaded", "INFO")
         if dropped:
             self._tell(f"{', '.join(sorted(dropped))} of {path} are of another number of classes; the classifier starts anew")
 

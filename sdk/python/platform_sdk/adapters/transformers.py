@@ -21,7 +21,7 @@ from ..results import MetricsResult
 from ..training import Schedule, make_optimizer, seed_everything, standard_presets, standard_schema
 
 LICENSE = "Apache-2.0"
-NUMERICS = 1
+NUMERICS = 2
 
 # Width, layers, heads of a transformer; the rest of a name says what is made of it.
 _SIZES = {"tiny": (192, 12, 3), "small": (384, 12, 6), "base": (768, 12, 12)}
@@ -91,6 +91,7 @@ class TransformersAdapter(ClassificationAdapter):
 
     dataset_formats = ["imagefolder", "dice", "coco", "yolo", "voc"]
     reads_index = True
+    publishes_model = False  # an export step writes it
 
     @staticmethod
     def get_advanced_config_schema(task_type: str) -> ConfigSchema:
@@ -131,6 +132,16 @@ class TransformersAdapter(ClassificationAdapter):
         self.train_set, self.other_sets, classes = hf_data.load(self)
         self.dataset_config.classes = classes
         self.model_config.num_classes = len(classes)
+
+    def resize(self) -> list[Any]:
+        """Squared, as its image processors do."""
+        from torchvision import transforms as T
+
+        size = self.model_config.image_size
+        return [T.Resize((size, size))]
+
+    def applied_attributes(self) -> dict[str, Any]:
+        return {}
 
     def prepare_model(self) -> None:
         _offline()
@@ -224,6 +235,7 @@ class TransformersAdapter(ClassificationAdapter):
         for name in ["latest"] + (["best"] if best else []):
             checkpoints.link(path, self._path(name))
         self._upload_checkpoint_to_r2(path, epoch, result)
+        self.retain_checkpoints()
 
     def applied_config(self) -> dict[str, Any]:
         """Read back from the Trainer's optimizer, scheduler, arguments and data, and from the model's configuration."""

@@ -158,6 +158,7 @@ class UltralyticsAdapter(TrainingAdapter):
         for name in ["latest"] + (["best"] if best else []):
             checkpoints.link(path, self.state_path(name))
         self._upload_checkpoint_to_r2(self.state_path(f"epoch_{epoch}"), epoch, result)
+        self.retain_checkpoints()
 
 
 def _device(device: str) -> str:

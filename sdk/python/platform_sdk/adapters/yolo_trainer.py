@@ -232,7 +232,7 @@ class Planned:
             self.best_value = value
         rate = float(self.optimizer.param_groups[0]["lr"])
         result = MetricsResult(epoch=self.epoch, train_loss=self._train_loss(), val_loss=metrics["loss"],
-                               metrics={k: v for k, v in metrics.items() if k != "loss"} | {"learning_rate": rate})
+                               metrics={k: v for k, v in metrics.items() if k != "loss"})
         self.results.append(result)
         if logger:
             logger.global_step = self.updates_done
@@ -250,7 +250,7 @@ class Planned:
         model = unwrap_model(self.model)
         gradients = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None} if self.pending else {}
         return {
-            "epoch": self.epoch, "sample_position": 0, "metrics": {**result.metrics, "loss": result.val_loss, "train_loss": result.train_loss}, "rng": checkpoints.rng_state(),
+            "epoch": self.epoch, "sample_position": 0, "metrics": {**result.metrics, "loss": result.val_loss}, "rng": checkpoints.rng_state(),
             "model_state_dict": model.state_dict(), "ema_state_dict": self.ema.ema.state_dict(),
             "optimizer_state_dict": self.optimizer.state_dict(), "scaler_state_dict": self.scaler.state_dict(),
             "extra": {

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 from platform_sdk import DatasetConfig, ModelConfig, Stop, TaskType, TrainingConfig, TrainingLogger, checkpoints
-from platform_sdk.classification import figures
+from platform_sdk.classification import Images, figures
 from platform_sdk.events import Spool
 from platform_sdk.reader import nest
-from platform_sdk.training import EMA, MicroBatches, Schedule, standard_schema
+from platform_sdk.samples import Samples
+from platform_sdk.training import EMA, MicroBatches, Schedule, epoch_order, standard_schema
 from tiny_adapter import TinyAdapter
 
 HERE = Path(__file__).parent
@@ -136,11 +137,11 @@ def test_schedule_is_torchs():
 def test_ema_follows_the_rule():
     model = torch.nn.Linear(1, 1, bias=False)
     ema = EMA(model, 0.9)
-    before = ema.model.weight.item()
-    with torch.no_grad():
-        model.weight.fill_(2.0)
-    ema.update(model)
-    assert ema.model.weight.item() == pytest.approx(0.9 * before + 0.1 * 2.0)
+    for value, average in ((1.0, 1.0), (2.0, 0.9 * 1.0 + 0.1 * 2.0)):  # it starts at the first updated weights
+        with torch.no_grad():
+            model.weight.fill_(value)
+        ema.update(model)
+        assert ema.model.weight.item() == pytest.approx(average)
 
 
 def test_micro_batches_halve_and_keep_the_gradient():
@@ -274,4 +275,74 @@ def test_spool_is_used_by_the_logger(tmp_path, dots):
     validation = next(e["validation"] for e in events if e["type"] == "validation")
     assert validation["classes"] == ["left", "right"] and len(validation["confusion_matrix"]) == 2
     assert {name: curve["recall"][-1] for name, curve in validation["pr_curves"].items()} == {"left": 1, "right": 1}
-    assert {c["checkpoint"]["name"] for c in events if c["type"] == "checkpoint"} >= {"epoch_1", "latest"}
+    assert [c["checkpoint"]["name"] for c in events if c["type"] == "checkpoint"] == ["epoch_1", "best"]  # latest is the same file
+
+
+def test_order_is_the_native_engines():
+    # engine/rng: New(7, "shuffle", 3).Perm(10)
+    assert epoch_order(10, 7, 3) == [4, 5, 1, 9, 7, 0, 2, 8, 6, 3]
+    assert sorted(epoch_order(1001, -1, 0)) == list(range(1001)) and epoch_order(1, 7, 3) == [0] and epoch_order(0, 7, 3) == []
+
+
+def test_old_checkpoints_make_room(tmp_path, dots):
+    a = adapter(dots, tmp_path, {"optimizer.learning_rate": 1e-12}, epochs=6)
+    a.checkpoint_policy = {"keep_last": 2, "keep_best": 1, "keep_every": 2}
+    a.train()
+    kept = {p.stem for p in (tmp_path / "checkpoints").glob("epoch_*.pth")}
+    best = min(a._metrics, key=lambda e: (-a._metrics[e]["accuracy"], e))
+    assert kept == {f"epoch_{e}" for e in {1, 3, 4, 5, best}}
+    assert (tmp_path / "checkpoints" / "best.pth").exists() and (tmp_path / "checkpoints" / "latest.pth").exists()
+
+
+def test_checkpoints_are_written_as_often_as_asked(tmp_path, dots):
+    a = adapter(dots, tmp_path, {"optimizer.learning_rate": 1e-12}, epochs=5, monitor="top5_accuracy")  # 1 from the beginning
+    a.checkpoint_policy = {"every": 3, "keep_last": 9}
+    a.train()
+    assert {p.stem for p in (tmp_path / "checkpoints").glob("epoch_*.pth")} == {"epoch_0", "epoch_2", "epoch_4"}
+
+
+def test_a_last_batch_of_one_image_is_left_out_under_batch_norm(tmp_path, dots):
+    a = adapter(dots, tmp_path, epochs=1, batch_size=7)  # 36 images
+    a.train()
+    assert a.global_step == 5 and a.totals[1] == 35
+
+
+def test_images_are_turned_as_their_camera_says(tmp_path):
+    from PIL import Image
+
+    image = Image.new("RGB", (4, 2))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    image.save(tmp_path / "a.jpg", exif=exif)
+    assert Images([(str(tmp_path / "a.jpg"), 0)], lambda i: i.size, 0)[0][0] == (2, 4)
+
+
+def test_images_are_cut_and_not_squeezed(tmp_path, dots):
+    a = adapter(dots, tmp_path)
+    a.crop_pct = 0.5
+    shape = [type(s).__name__ for s in a.val_transform().transforms]
+    assert shape == ["Resize", "CenterCrop", "ToTensor", "Normalize"] and a.resize()[0].size == 32
+
+
+def test_samples_are_the_worst_errors_and_some_of_the_rest():
+    logits = torch.tensor([[2.0, 0.0], [0.0, 3.0], [0.0, 1.0]] + [[9.0, 0.0]] * 17)
+    samples = Samples([f"{i}.png" for i in range(20)])
+    samples.add(logits[:2], torch.tensor([0, 0]))
+    samples.add(logits[2:], torch.tensor([0] * 18))
+    told = samples.figures()
+    assert [t["path"] for t in told[:3]] == ["1.png", "2.png", "0.png"] and len(told) == 2 + 16
+    assert told[0] == {"path": "1.png", "label": 0, "prediction": 1, "confidence": pytest.approx(0.9526, abs=1e-4), "loss": pytest.approx(3.0486, abs=1e-4)}
+
+
+def test_an_unknown_monitor_is_named(tmp_path, dots):
+    with pytest.raises(Exception, match="monitor = 'map50' is none of what this adapter reports: accuracy"):
+        adapter(dots, tmp_path, epochs=1, monitor="map50").train()
+
+
+def test_the_result_is_of_validation_and_the_model_is_published(tmp_path, dots):
+    result = run_step(step_task(tmp_path, dots, 1, False))[-1]["result"]
+    names = {"accuracy", "f1", "loss", "precision", "recall", "top5_accuracy"}
+    assert set(result["metrics"]) == set(result["last_metrics"]) == set(result["best"]["metrics"]) == names
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    (artifact,) = result["artifacts"]
+    assert artifact["name"] == "model.onnx" and Path(artifact["path"]).stat().st_size == artifact["size"]
