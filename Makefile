@@ -6,7 +6,7 @@ BIN     := bin/runner
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .PHONY: build ort demo test test-parity test-python test-python-long test-faults test-faults-long test-serve test-serve-long test-api test-conformance \
-	test-s3 test-s3-long test-kubernetes test-kubernetes-long test-ui test-editors ui check fix bench bench-gpu bench-accuracy bench-serve clean
+	test-s3 test-s3-long test-kubernetes test-kubernetes-long test-ui test-editors ui check fix bench bench-gpu bench-accuracy bench-adapters bench-serve clean
 
 build: ## the runner command
 	$(GO) build -trimpath -ldflags "-X github.com/trainwright/trainwright/internal/cli.Version=$(VERSION)" -o $(BIN) ./cmd/runner
@@ -25,7 +25,7 @@ test-parity: ort ## every zoo model and optimizer against stored PyTorch referen
 	$(GO) test -count=1 ./engine/zoo ./engine/train ./engine/lower
 
 PYTHON_TESTS    := TestBuiltIn|TestAdaptersGuide|TestGPU|TestScripts/(frameworks|remoteown)|TestTimm|TestOwn|TestEcho|TestUnread|TestPython
-PYTHON_PACKAGES := ./engine/zoo ./adapters/python ./internal/cli ./bench ./test/conformance ./test/crash
+PYTHON_PACKAGES := ./engine/zoo ./adapters/python ./internal/cli ./bench ./test/adapters ./test/conformance ./test/crash
 
 test-python: ort .venv/installed ## the Python SDK, with torch
 	.venv/bin/python -P -m pytest -q sdk/python
@@ -93,6 +93,10 @@ bench-gpu: $(if $(DRY),ort) ## images/s and memory on a GPU against PyTorch AMP;
 
 bench-accuracy: ort ## validation accuracy against PyTorch on a small real dataset
 	bash bench/accuracy.sh
+
+bench-adapters: ort .venv/installed ## one file trained natively and by timm: accuracies on a small real dataset, answers and reports (DATA=…, ARGS="-seeds=1,2,3")
+	RUNNER_TEST_PYTHON=$(CURDIR)/.venv/bin/python $(GO) test -count=1 -timeout 3h -v -run TestAccuracy ./test/adapters -args \
+		-data=$(abspath $(or $(DATA),../shared/data/cifar10-small.tar.gz)) $(ARGS)
 
 test-ui: build ort ui test/page/node_modules/.package-lock.json ## the built files match their sources; the page in headless Chromium
 	@test -z "$$(git status --porcelain web/ui/dist)" || { git status --short web/ui/dist; echo "web/ui/dist is not what web/ui builds: make ui, and commit it"; exit 1; }

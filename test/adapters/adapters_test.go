@@ -20,8 +20,8 @@ var (
 	data   = flag.String("data", "", "an imagefolder of 32 px images with train/ and val/, or a .tar.gz of one, to compare accuracies on")
 	seeds  = flag.String("seeds", "1", "with -data: seeds, separated by commas")
 	epochs = flag.Int("epochs", 8, "with -data")
-	rate   = flag.Float64("lr", 0.02, "with -data: learning rate")
-	ema    = flag.Float64("ema", 0, "with -data: decay of the weights' moving average")
+	rate   = flag.Float64("lr", 0.004, "with -data: learning rate")
+	ema    = flag.Float64("ema", 0.98, "with -data: decay of the weights' moving average")
 )
 
 // limit is how far accuracies may be apart, in points.
