@@ -5,6 +5,7 @@ package adapters
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -41,6 +42,9 @@ func TestMain(m *testing.M) {
 		Now:      time.Now,
 	}))
 }
+
+//go:embed testdata/main.hcl
+var pipeline []byte
 
 // lab is a folder with data and weights in which the file is trained.
 type lab struct {
@@ -110,12 +114,9 @@ type place struct {
 func (l *lab) train(adapter string, vars map[string]any) *place {
 	l.t.Helper()
 	p := &place{lab: l, adapter: adapter, dir: filepath.Join(l.dir, fmt.Sprint(adapter, "-", vars["seed"]))}
-	text, err := os.ReadFile("testdata/main.hcl")
+	err := os.MkdirAll(p.dir, 0o755)
 	if err == nil {
-		err = os.MkdirAll(p.dir, 0o755)
-	}
-	if err == nil {
-		err = os.WriteFile(filepath.Join(p.dir, "main.hcl"), text, 0o600)
+		err = os.WriteFile(filepath.Join(p.dir, "main.hcl"), pipeline, 0o600)
 	}
 	if err != nil {
 		l.t.Fatal(err)

@@ -210,7 +210,6 @@ class ClassificationAdapter(TrainingAdapter):
         rate = self.schedule.apply(self.optimizer, epoch)
         self.epoch, self.position = epoch, position
         train_loss = self._train_one_epoch(epoch, position)
-        self.position = 0
         found = self._validate()
         metrics, per_class = found["metrics"], found["per_class"]
         value = metrics.get(t.monitor)
@@ -236,6 +235,7 @@ class ClassificationAdapter(TrainingAdapter):
         self.per_class = per_class
         if write:
             self._save(epoch, result, better)
+            self.position = 0  # until here a stop keeps the whole epoch's training
         return result
 
     def _out_of_patience(self) -> bool:
@@ -383,7 +383,7 @@ class ClassificationAdapter(TrainingAdapter):
         self.retain_checkpoints()
 
     def save_on_stop(self) -> None:
-        """Writes ``latest`` where training stands, in the middle of an epoch."""
+        """Writes ``latest`` where training stands, in an epoch or at its end."""
         if hasattr(self, "optimizer") and self.position:
             checkpoints.save(self._path("latest"), epoch=self.epoch - 1, sample_position=self.position, extra=self._extra(), **self._state())
 

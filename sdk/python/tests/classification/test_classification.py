@@ -77,6 +77,25 @@ def test_stop_in_the_middle_of_an_epoch_resumes_exactly(tmp_path, dots):
     assert torch.equal(weights(second), weights(whole))
 
 
+def test_stop_during_validation_keeps_the_epoch(tmp_path, dots):
+    whole = adapter(dots, tmp_path / "whole", AUGMENTED)
+    whole.train()
+    first = adapter(dots, tmp_path / "parts", AUGMENTED, logger=TrainingLogger())
+
+    def stop():
+        if getattr(first, "global_step", 0):
+            raise Stop
+
+    first.logger.before_metrics = stop
+    with pytest.raises(Stop):
+        first.train()
+    first.save_on_stop()
+    second = adapter(dots, tmp_path / "parts", AUGMENTED)
+    results = second.train(0, str(tmp_path / "parts" / "checkpoints" / "latest.pth"), True)
+    assert [r.epoch for r in results] == [0, 1] and second.global_step == whole.global_step
+    assert torch.equal(weights(second), weights(whole))
+
+
 CHANGES = {
     "optimizer.type": ({}, "sgd"), "optimizer.learning_rate": ({}, 0.05), "optimizer.weight_decay": ({}, 0.5),
     "optimizer.momentum": ({"optimizer.type": "sgd"}, 0.1), "optimizer.nesterov": ({"optimizer.type": "sgd"}, True),
