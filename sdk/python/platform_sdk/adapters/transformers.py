@@ -263,7 +263,8 @@ class TransformersAdapter(ClassificationAdapter):
                     "queries": getattr(c, "num_detection_tokens", None) or c.num_queries}
         else:
             out["label_smoothing"] = trainer.label_smoother.epsilon if trainer.label_smoother else 0.0
-        return out | {f"augmentation.{k}": v for k, v in self.augmentation.items()}
+        on = self.augmentation["enabled"]  # what lies below it counts only then
+        return out | {f"augmentation.{k}": v for k, v in self.augmentation.items() if on or k == "enabled"}
 
     # -- after training ----------------------------------------------------------
 
