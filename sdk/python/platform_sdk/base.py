@@ -224,7 +224,7 @@ class TrainingAdapter(ABC):
         state = checkpoints.summary(found.path)
         epoch = state["epoch"] if state["epoch"] is not None else (found.epoch or 0)
         step = state["global_step"]
-        return epoch, epoch + 1 if step is None else step, state["metrics"], state["per_class"]
+        return epoch, epoch + 1 if step is None else step, measured(state["metrics"]), state["per_class"]
 
     def wait_for_uploads(self, seconds: float = 60.0) -> None:
         """Waits for uploads under way, at most that long each."""

@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from .results import measured
-
 _NAME = re.compile(r"^(?:epoch_(\d+)|latest|best)\.(?:pth|pt)$")
 
 
@@ -113,7 +111,7 @@ def summary(path: str | Path) -> dict[str, Any]:
     if isinstance(extra.get("per_class"), dict):
         out["per_class"] = extra["per_class"]
     if isinstance(state.get("metrics"), dict):
-        out["metrics"] = measured(state["metrics"])
+        out["metrics"] = {k: float(v) for k, v in state["metrics"].items() if isinstance(v, (int, float))}
     return out
 
 
