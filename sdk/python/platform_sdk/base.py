@@ -174,7 +174,7 @@ class TrainingAdapter(ABC):
     def announce_checkpoints(self) -> None:
         """Announces what is new or changed in ``output_dir/checkpoints``."""
         folder = Path(self.output_dir, "checkpoints")
-        for found in checkpoints.find(folder):
+        for found in sorted(checkpoints.find(folder), key=lambda f: f.epoch is None):  # latest and best after what they name
             stamp = (found.size, found.mtime_ns)
             if self._announced.get(found.path) == stamp or not checkpoints.readable(found.path):
                 continue
