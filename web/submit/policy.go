@@ -48,8 +48,8 @@ type Service struct {
 	File string `json:"file"`
 }
 
-// Rule allows a type of executor or of artifacts. Arguments must be as listed,
-// but those that are free.
+// Rule allows a type of executor or of artifacts. What it lists must be written
+// so; of other arguments only those that are free may be.
 type Rule struct {
 	Type      string            `json:"type"`
 	Arguments map[string]string `json:"arguments,omitempty"`
@@ -190,11 +190,14 @@ func (p Policy) executor(c *collector, x pipelines.ExecutorConfig) {
 	}
 	why := ""
 	for _, r := range rules {
-		if why = r.refuses(x.Attributes, freeArguments); why == "" {
+		if why = r.refuses(x.Attributes, freeArguments); why != "" {
+			continue
+		}
+		if why = r.missing(x.Attributes); why == "" { // without a namespace another one is meant
 			return
 		}
 	}
-	c.refuse(x.Range, "%q may not be chosen here, or not so. The server's operator allows it with --allow-executor %s,%s=VALUE.", why, x.Type, why)
+	c.refuse(x.Range, "%q of executor %q must be as the server's operator allows it with --allow-executor %s,%s=VALUE.", why, x.Type, x.Type, why)
 }
 
 // refuses names an argument that the rule does not allow.
@@ -212,8 +215,7 @@ func (r Rule) refuses(given map[string]any, free []string) string {
 }
 
 // artifacts holds the place of checkpoints and artifacts against the policy.
-// What a rule lists must be written: without a prefix the whole bucket is meant,
-// without an endpoint another service.
+// Without a prefix the whole bucket is meant, without an endpoint another service.
 func (p Policy) artifacts(c *collector, b pipelines.BackendConfig) {
 	given := maps.Clone(b.Attributes)
 	for name, secret := range b.Secrets {
@@ -238,7 +240,8 @@ func (p Policy) artifacts(c *collector, b pipelines.BackendConfig) {
 	c.refuse(b.Range, "%q of artifacts %q must be as the server's operator allows it with --allow-artifacts %s,%s=VALUE.", why, b.Type, b.Type, why)
 }
 
-// missing names an argument that the rule lists and the block lacks.
+// missing names an argument that the rule lists and the block lacks: what is
+// left out has another meaning, such as another namespace.
 func (r Rule) missing(given map[string]any) string {
 	for _, name := range slices.Sorted(maps.Keys(r.Arguments)) {
 		if given[name] == nil {
