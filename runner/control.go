@@ -43,7 +43,10 @@ func (a *Applier) States(ctx context.Context, standings []Standing) map[string]R
 			states[s.Run.ID] = RunInterrupted
 		default:
 			asking.Go(func() error {
-				state := a.probe(ctx, s.Run, *s.Open)
+				state := RunUnknown
+				if exec, err := a.Executor(executorOf(s.Run)); err == nil {
+					state = probe(ctx, exec, *s.Open)
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				states[s.Run.ID] = state
@@ -60,18 +63,18 @@ func (a *Applier) State(ctx context.Context, run pipelines.Run) (RunState, error
 	if run.Status.Ended() {
 		return RunEnded, nil
 	}
-	at, _, err := a.open(ctx, run)
+	at, exec, err := a.open(ctx, run)
 	if err != nil {
 		return RunUnknown, err
 	}
-	return a.States(ctx, []Standing{{Run: run, Open: at}})[run.ID], nil
+	if at == nil {
+		return RunInterrupted, nil
+	}
+	return probe(ctx, exec, *at), nil
 }
 
-func (a *Applier) probe(ctx context.Context, run pipelines.Run, at pipelines.Attempt) RunState {
-	exec, err := a.Executor(executorOf(run))
-	if err != nil {
-		return RunUnknown
-	}
+// probe is the state of a run by its open attempt.
+func probe(ctx context.Context, exec Executor, at pipelines.Attempt) RunState {
 	live, err := exec.Probe(ctx, at)
 	switch {
 	case err != nil:

@@ -190,17 +190,16 @@ func (p Policy) executor(c *collector, x pipelines.ExecutorConfig) {
 	}
 	why := ""
 	for _, r := range rules {
-		if why = r.refuses(x.Attributes, freeArguments); why != "" {
-			continue
-		}
-		if why = r.missing(x.Attributes); why == "" { // without a namespace another one is meant
+		if why = r.refuses(x.Attributes, freeArguments); why == "" {
 			return
 		}
 	}
 	c.refuse(x.Range, "%q of executor %q must be as the server's operator allows it with --allow-executor %s,%s=VALUE.", why, x.Type, x.Type, why)
 }
 
-// refuses names an argument that the rule does not allow.
+// refuses names an argument that the rule does not allow, or lists and that is
+// missing: what is left out has another meaning, as another namespace, the whole
+// bucket or another service.
 func (r Rule) refuses(given map[string]any, free []string) string {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if slices.Contains(free, name) {
@@ -211,11 +210,15 @@ func (r Rule) refuses(given map[string]any, free []string) string {
 			return name
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(r.Arguments)) {
+		if given[name] == nil {
+			return name
+		}
+	}
 	return ""
 }
 
 // artifacts holds the place of checkpoints and artifacts against the policy.
-// Without a prefix the whole bucket is meant, without an endpoint another service.
 func (p Policy) artifacts(c *collector, b pipelines.BackendConfig) {
 	given := maps.Clone(b.Attributes)
 	for name, secret := range b.Secrets {
@@ -226,10 +229,7 @@ func (p Policy) artifacts(c *collector, b pipelines.BackendConfig) {
 		if r.Type != b.Type {
 			continue
 		}
-		if why = r.refuses(given, freeKeys); why != "" {
-			continue
-		}
-		if why = r.missing(given); why == "" {
+		if why = r.refuses(given, freeKeys); why == "" {
 			return
 		}
 	}
@@ -238,17 +238,6 @@ func (p Policy) artifacts(c *collector, b pipelines.BackendConfig) {
 		return
 	}
 	c.refuse(b.Range, "%q of artifacts %q must be as the server's operator allows it with --allow-artifacts %s,%s=VALUE.", why, b.Type, b.Type, why)
-}
-
-// missing names an argument that the rule lists and the block lacks: what is
-// left out has another meaning, such as another namespace.
-func (r Rule) missing(given map[string]any) string {
-	for _, name := range slices.Sorted(maps.Keys(r.Arguments)) {
-		if given[name] == nil {
-			return name
-		}
-	}
-	return ""
 }
 
 func (p Policy) executorTypes() string {

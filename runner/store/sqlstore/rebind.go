@@ -64,6 +64,29 @@ func (t tx) insert(into string, rows [][]any, suffix string, scan func(*sql.Rows
 	return nil
 }
 
+// forms hands ids on many at a time, in numbers that few forms of a query
+// hold: what is missing of one is made up with the last id.
+func forms(ids []string, do func(ids []any) error) error {
+	for len(ids) > 0 {
+		now := ids[:min(len(ids), rowsAtOnce[0])]
+		ids = ids[len(now):]
+		n := rowsAtOnce[0]
+		for _, form := range rowsAtOnce {
+			if form >= len(now) {
+				n = form
+			}
+		}
+		args := make([]any, n)
+		for i := range args {
+			args[i] = now[min(i, len(now)-1)]
+		}
+		if err := do(args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // each scans every row of a query.
 func (t tx) each(query string, args []any, scan func(*sql.Rows) error) error {
 	rows, err := t.query(query, args...)

@@ -197,29 +197,6 @@ func listOnce[T any](ctx context.Context, s *Store, scan func(*sql.Rows) (T, err
 	return out, rows.Err()
 }
 
-// forms hands ids on many at a time, in numbers that few forms of a query
-// hold: what is missing of one is made up with the last id.
-func forms(ids []string, do func(ids []any) error) error {
-	for len(ids) > 0 {
-		now := ids[:min(len(ids), rowsAtOnce[0])]
-		ids = ids[len(now):]
-		n := rowsAtOnce[0]
-		for _, form := range rowsAtOnce {
-			if form >= len(now) {
-				n = form
-			}
-		}
-		args := make([]any, n)
-		for i := range args {
-			args[i] = now[min(i, len(now)-1)]
-		}
-		if err := do(args); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Times are stored as nanoseconds since 1970, the zero time as 0.
 
 func nanos(t time.Time) int64 {
