@@ -36,8 +36,7 @@ func TestPythonAndNative(t *testing.T) {
 	a, b := l.train("native", vars), l.train("timm", vars)
 	a.serve()
 	b.serve()
-	sameAnswers(t, a, b)
-	sameReports(t, a.report(), b.report())
+	sameReports(t, a.report(), b.report(), sameAnswers(t, a, b))
 	sameCourse(t, a, b)
 	if x, y := a.output("last"), b.output("last"); math.Abs(x-y) > limit {
 		t.Errorf("accuracy is %.2f %% and %.2f %%", x, y)
@@ -79,8 +78,7 @@ func TestAccuracy(t *testing.T) {
 		sum, n = sum+x-y, n+1
 		a.serve()
 		b.serve()
-		sameAnswers(t, a, b)
-		sameReports(t, a.report(), b.report())
+		sameReports(t, a.report(), b.report(), sameAnswers(t, a, b))
 	}
 	if math.Abs(sum/n) > limit {
 		t.Errorf("native and timm are %+.2f points apart on average, more than %d", sum/n, limit)
@@ -160,21 +158,26 @@ var (
 		"numpy", "platform_sdk", "python", "timm", "torch", "torchvision"}
 )
 
-// outline is what a report consists of, without its numbers.
-func outline(html string) []string {
+// outline is what a report consists of, without its numbers and the settings of without.
+func outline(html string, without []string) []string {
 	var out []string
 	for _, m := range reportPart.FindAllStringSubmatch(html, -1) {
 		part := strings.TrimSpace(number.ReplaceAllString(reportTag.ReplaceAllString(strings.Join(m[1:], ""), " "), "#"))
-		if !slices.Contains(environment, part) {
+		if title, _, ok := strings.Cut(part, "Precision over recall"); ok {
+			part = title + "Precision over recall" // of the classes that are hardest, which is measured
+		}
+		if !slices.Contains(environment, part) && !slices.Contains(without, part) {
 			out = append(out, part)
 		}
 	}
 	return out
 }
 
-func sameReports(t *testing.T, a, b string) {
+// sameReports compares the reports of two trainings, of which the second's
+// adapter has more settings.
+func sameReports(t *testing.T, a, b string, more []string) {
 	t.Helper()
-	x, y := outline(a), outline(b)
+	x, y := outline(a, nil), outline(b, more)
 	if len(x) < 15 {
 		t.Errorf("the report consists of %q only", x)
 	}

@@ -137,7 +137,46 @@ class TrainingAdapter(ABC):
         """Named settings, nested by group: ``{"basic": {"optimizer": {"type": "adam"}}}``."""
         return {}
 
-    # -- hooks that adapters call ------------------------------------------------
+    # -- hooks that adapters call, and may override ---------------------------------
+
+    def _save_checkpoint(self, epoch: int, metrics: Any = None, is_best: bool = False) -> None:
+        """Saves what training is made of after ``epoch`` (from 0): the random
+        generators and, of ``self.model``, ``optimizer``, ``scheduler``, ``scaler``
+        and ``ema``, those that are set. ``metrics`` is the epoch's MetricsResult or a
+        dict. The file is ``checkpoints/epoch_N.pth``, which is ``latest`` too, and
+        ``best`` when ``is_best``; it is announced, uploaded, and old ones make
+        room. Override it for another content: files of these names that
+        ``torch.save`` wrote are found as well."""
+        self._keep_checkpoint(checkpoints.whole(epoch=epoch, metrics=_by_name(metrics), extra=self._checkpoint_extra(), **self._checkpoint_parts()),
+                              epoch, metrics, is_best)
+
+    def _keep_checkpoint(self, state: dict[str, Any], epoch: int, metrics: Any = None, is_best: bool = False) -> None:
+        """Writes any state as the checkpoint of an epoch, in the manner of ``_save_checkpoint``."""
+        path = checkpoints.atomic_save(state, self._checkpoint_path(f"epoch_{epoch}"))
+        for name in ["latest"] + (["best"] if is_best else []):
+            checkpoints.link(path, self._checkpoint_path(name))
+        self._upload_checkpoint_to_r2(path, epoch, metrics)
+        self.retain_checkpoints()
+
+    def _load_checkpoint(self, checkpoint_path: str, resume_training: bool = False) -> dict[str, Any]:
+        """Loads a checkpoint of ``_save_checkpoint``: everything when ``resume_training``,
+        so that training goes on as if it had never stopped, else the weights
+        alone. Returns its other entries (``epoch``, ``metrics``, ``extra``)."""
+        parts = self._checkpoint_parts()
+        return checkpoints.load(checkpoint_path, resume=resume_training, device=self.training_config.device,
+                                **(parts if resume_training else {"model": parts["model"]}))
+
+    def _checkpoint_path(self, name: str) -> Path:
+        return Path(self.output_dir, "checkpoints", f"{name}.pth")
+
+    def _checkpoint_parts(self) -> dict[str, Any]:
+        """What has a ``state_dict()`` that a resumed training needs."""
+        parts = {name: getattr(self, name, None) for name in ("model", "optimizer", "scheduler", "scaler", "ema")}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def _checkpoint_extra(self) -> dict[str, Any]:
+        """Plain values that a resumed training needs beside; they come back from ``_load_checkpoint``."""
+        return {}
 
     def _save_validation_result(self, epoch: int, task_type: Any, primary_metric_name: str, primary_metric_value: float,
                                 overall_loss: Optional[float] = None, metrics: Optional[dict[str, Any]] = None,
@@ -232,10 +271,16 @@ class TrainingAdapter(ABC):
             thread.join(seconds)
 
     def _remember(self, epoch: int, metrics: Any) -> None:
-        if isinstance(metrics, MetricsResult):
-            metrics = {"loss": metrics.val_loss, **metrics.metrics}  # as the metric is called elsewhere
-        if isinstance(metrics, dict):
-            self._metrics[epoch] = measured(metrics)
+        named = _by_name(metrics)
+        if named is not None:
+            self._metrics[epoch] = measured(named)
+
+
+def _by_name(metrics: Any) -> Optional[dict[str, Any]]:
+    """Metrics as they are called elsewhere; None for what are none."""
+    if isinstance(metrics, MetricsResult):
+        return {"loss": metrics.val_loss, **metrics.metrics}
+    return metrics if isinstance(metrics, dict) else None
 
 
 def _once(name: str, method: Callable[..., None]) -> Callable[..., None]:

@@ -199,11 +199,10 @@ def _value(path: Path, metric: str) -> Optional[float]:
     return None if value is None or value != value else value
 
 
-def save(path: str | Path, *, epoch: int, model: Any, optimizer: Any = None, scheduler: Any = None, scaler: Any = None,
-         ema: Any = None, sample_position: int = 0, metrics: Optional[dict[str, Any]] = None,
-         extra: Optional[dict[str, Any]] = None) -> Path:
-    """Saves the whole state of a training after ``epoch`` (counted from 0).
-    ``sample_position`` is how many samples of the next epoch are already done."""
+def whole(*, epoch: int, model: Any, optimizer: Any = None, scheduler: Any = None, scaler: Any = None, ema: Any = None,
+          sample_position: int = 0, metrics: Optional[dict[str, Any]] = None, extra: Optional[dict[str, Any]] = None) -> dict[str, Any]:
+    """The whole state of a training after ``epoch`` (counted from 0), as ``save``
+    writes it. ``sample_position`` is how many samples of the next epoch are done."""
     state: dict[str, Any] = {
         "epoch": epoch, "sample_position": sample_position, "metrics": metrics or {},
         "model_state_dict": model.state_dict(), "rng": rng_state(), "extra": extra or {},
@@ -211,7 +210,12 @@ def save(path: str | Path, *, epoch: int, model: Any, optimizer: Any = None, sch
     for name, part in (("optimizer", optimizer), ("scheduler", scheduler), ("scaler", scaler), ("ema", ema)):
         if part is not None:
             state[f"{name}_state_dict"] = part.state_dict()
-    return atomic_save(state, path)
+    return state
+
+
+def save(path: str | Path, **state: Any) -> Path:
+    """Saves what ``whole`` collects: ``save(path, epoch=2, model=model, optimizer=optimizer)``."""
+    return atomic_save(whole(**state), path)
 
 
 def load(path: str | Path, *, model: Any, optimizer: Any = None, scheduler: Any = None, scaler: Any = None, ema: Any = None,

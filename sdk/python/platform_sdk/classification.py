@@ -28,7 +28,7 @@ from .curves import Curves
 from .loading import AdapterError
 from .results import MetricsResult
 from .samples import Samples
-from .training import EMA, MicroBatches, Precision, Schedule, batches, epoch_order, make_optimizer, seed_everything, standard_presets, standard_schema
+from .training import EMA, MicroBatches, Precision, Schedule, batches, draws_of, epoch_order, make_optimizer, seed_everything, standard_presets, standard_schema
 
 _PROGRESS_SECONDS = 1.0
 
@@ -44,24 +44,13 @@ class Images:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
-        import random
-
-        import torch
         from PIL import Image, ImageOps
 
         path, label = self.samples[index]
         with Image.open(path) as image:
             rgb = ImageOps.exif_transpose(image).convert("RGB")  # as cameras mean it, and viewers show it
-        # The draws are forked off, so that loading in this process leaves training's generators alone.
-        with torch.random.fork_rng(devices=[]):
-            state = random.getstate()
-            draw = hash((self.seed, self.epoch, index)) % 2**63
-            torch.manual_seed(draw)
-            random.seed(draw)
-            try:
-                return self.transform(rgb), label
-            finally:
-                random.setstate(state)
+        with draws_of(self.seed, self.epoch, index):
+            return self.transform(rgb), label
 
 
 class ClassificationAdapter(TrainingAdapter):
@@ -166,8 +155,9 @@ class ClassificationAdapter(TrainingAdapter):
         self.device = t.device
         self.model.to(self.device)
         self.optimizer = make_optimizer([p for p in self.model.parameters() if p.requires_grad], config.get("optimizer", {}), t.learning_rate)
-        self.schedule = Schedule(config.get("scheduler", {}), t.epochs, self.optimizer.param_groups[0]["lr"])
+        self.schedule = self.make_schedule(config.get("scheduler", {}), self.optimizer.param_groups[0]["lr"])
         self.precision = Precision(config.get("mixed_precision", False), t.device)
+        self.scaler = self.precision.scaler
         self.clip = float(config.get("gradient_clip_value", 0.0))
         self.accumulation = int(config.get("gradient_accumulation", 1))
         self.weights = c.weights or ("pretrained" if c.pretrained else f"seed {t.seed}")
@@ -185,13 +175,15 @@ class ClassificationAdapter(TrainingAdapter):
             self._tell("the last batch of each epoch would be a single image, which batch norm cannot train on: it is left out", "INFO")
         self.micro = MicroBatches(t.batch_size, self._tell)
         self.best: Optional[float] = None
+        self.per_class: dict[str, Any] = {}  # of the last validation
         self.best_epoch, self.waited, self.global_step, position = -1, 0, 0, 0
         self.epoch, self.position = start_epoch, 0
         self.totals = [0.0, 0, 0]  # of the epoch so far: losses, images, right answers
         if checkpoint_path:
             self.weights = checkpoint_path
-            position = self._load(checkpoint_path, resume_training)
-            if resume_training and position:
+            if not resume_training:
+                self._load_checkpoint(checkpoint_path)
+            elif position := self._resume(checkpoint_path):
                 start_epoch = self.epoch
         if self.logger:
             self.logger.global_step = self.global_step
@@ -230,13 +222,25 @@ class ClassificationAdapter(TrainingAdapter):
         write = better or self.best is None or epoch + 1 == t.epochs or self._out_of_patience() or (epoch + 1) % every == 0
         # The report before the checkpoint: what resumes from that would not report it again.
         self._save_validation_result(epoch, self.model_config.task_type, t.monitor, value, metrics["loss"], metrics,
-                                     per_class, found["confusion_matrix"], str(self._path(f"epoch_{epoch}")) if write else None, found["pr_curves"],
+                                     per_class, found["confusion_matrix"], str(self._checkpoint_path(f"epoch_{epoch}")) if write else None, found["pr_curves"],
                                      found["samples"])
         self.per_class = per_class
         if write:
-            self._save(epoch, result, better)
+            self._save_checkpoint(epoch, result, better)
             self.position = 0  # until here a stop keeps the whole epoch's training
         return result
+
+    def make_schedule(self, config: dict[str, Any], base_lr: float) -> Schedule:
+        """The learning rate by epoch. Override to offer other schedules."""
+        return Schedule(config, self.training_config.epochs, base_lr)
+
+    def mix(self, images: Any, labels: Any, epoch: int, position: int) -> tuple[Any, Any]:
+        """Override to change a training batch as a whole: ``images`` [n, 3, size, size],
+        ``labels`` [n], which may become probabilities [n, classes]. ``position`` is
+        that of its first image in the epoch. Draw at random inside
+        ``training.draws_of(seed, epoch, position)``: a resumed training then does
+        the same."""
+        return images, labels
 
     def _out_of_patience(self) -> bool:
         return bool(self.patience) and self.waited >= self.patience
@@ -256,7 +260,7 @@ class ClassificationAdapter(TrainingAdapter):
             in_window = sum(len(b) for b in window)
             self.optimizer.zero_grad(set_to_none=True)
             for batch in window:
-                images, labels = next(data)
+                images, labels = self.mix(*next(data), epoch, position + seen)
                 loss, right = self.micro.run(images, labels, lambda x, y, share, k=len(batch): self._backward(x, y, share * k / in_window),
                                       lambda: self.optimizer.zero_grad(set_to_none=True))
                 self.totals[0] += loss * in_window
@@ -285,13 +289,14 @@ class ClassificationAdapter(TrainingAdapter):
         with self.precision.autocast():
             logits = self.model(images)
             loss = self.criterion(logits, labels) * share
-        self.precision.scaler.scale(loss).backward()
-        return torch.stack([loss.detach().double(), (logits.detach().argmax(1) == labels).sum().double()]).cpu()
+        self.scaler.scale(loss).backward()
+        truth = labels if labels.ndim == 1 else labels.argmax(1)  # of a mixed image, what there is most of
+        return torch.stack([loss.detach().double(), (logits.detach().argmax(1) == truth).sum().double()]).cpu()
 
     def _update(self) -> None:
         import torch
 
-        scaler = self.precision.scaler
+        scaler = self.scaler
         if self.clip > 0:
             scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
@@ -363,34 +368,19 @@ class ClassificationAdapter(TrainingAdapter):
 
     # -- checkpoints -------------------------------------------------------------
 
-    def _path(self, name: str) -> Path:
-        return Path(self.output_dir, "checkpoints", f"{name}.pth")
-
-    def _state(self) -> dict[str, Any]:
-        parts = {"model": self.model, "optimizer": self.optimizer, "scaler": self.precision.scaler}
-        return parts | ({"ema": self.ema} if self.ema else {})
-
-    def _extra(self) -> dict[str, Any]:
+    def _checkpoint_extra(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited, "global_step": self.global_step,
-                "totals": list(self.totals), "micro_batch": self.micro.size}
-
-    def _save(self, epoch: int, result: MetricsResult, better: bool) -> None:
-        path = checkpoints.save(self._path(f"epoch_{epoch}"), epoch=epoch, extra=self._extra() | {"per_class": self.per_class},
-                                metrics={**result.metrics, "loss": result.val_loss}, **self._state())
-        for name in ["latest"] + (["best"] if better else []):
-            checkpoints.link(path, self._path(name))
-        self._upload_checkpoint_to_r2(path, epoch, result)
-        self.retain_checkpoints()
+                "totals": list(self.totals), "micro_batch": self.micro.size, "per_class": self.per_class}
 
     def save_on_stop(self) -> None:
         """Writes ``latest`` where training stands, in an epoch or at its end."""
         if hasattr(self, "optimizer") and self.position:
-            checkpoints.save(self._path("latest"), epoch=self.epoch - 1, sample_position=self.position, extra=self._extra(), **self._state())
+            checkpoints.save(self._checkpoint_path("latest"), epoch=self.epoch - 1, sample_position=self.position, extra=self._checkpoint_extra(),
+                             **self._checkpoint_parts())
 
-    def _load(self, path: str, resume: bool) -> int:
-        state = checkpoints.load(path, resume=resume, device=self.device, **(self._state() if resume else {"model": self.model}))
-        if not resume:
-            return 0
+    def _resume(self, path: str) -> int:
+        """Goes on where a checkpoint stands; returns the sample position in ``self.epoch``."""
+        state = self._load_checkpoint(path, resume_training=True)
         extra = state["extra"]
         self.best, self.best_epoch, self.waited = extra["best"], extra["best_epoch"], extra["waited"]
         self.global_step, self.totals, self.micro.size = extra["global_step"], [*extra["totals"], 0][:3], extra["micro_batch"]

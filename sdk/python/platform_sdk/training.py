@@ -7,6 +7,7 @@ torch is imported by the functions that need it.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import random
@@ -31,6 +32,33 @@ def seed_everything(seed: int) -> None:
         numpy.random.seed(seed % 2**32)
     except ImportError:
         pass
+
+
+@contextlib.contextmanager
+def draws_of(*key: int) -> Iterator[None]:
+    """What Python's, numpy's and torch's generators (the CPU's) give inside is a
+    function of the key; outside they go on as if nothing had been drawn.
+
+    >>> with draws_of(7, 0, 3):
+    ...     a = random.random()
+    >>> with draws_of(7, 0, 3):
+    ...     a == random.random()
+    True
+    """
+    import numpy
+    import torch
+
+    python, numbers = random.getstate(), numpy.random.get_state()
+    draw = hash(key) % 2**63
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(draw)
+        random.seed(draw)
+        numpy.random.seed(draw % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            numpy.random.set_state(numbers)
 
 
 def make_optimizer(parameters: Any, config: dict[str, Any], learning_rate: float) -> Any:

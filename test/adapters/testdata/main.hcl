@@ -51,6 +51,9 @@ train "net" {
   learning_rate = var.learning_rate
   seed          = var.seed
   device        = "cpu"
+  checkpoint {
+    keep_last = 100 # every file can be asked for
+  }
   config {
     optimizer {
       type         = "sgd"

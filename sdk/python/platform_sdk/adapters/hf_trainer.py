@@ -18,6 +18,7 @@ from ..curves import Curves
 from ..detection_metrics import DetectionMetrics
 from ..loading import AdapterError
 from ..results import MetricsResult
+from ..samples import Samples
 from .hf_data import Boxed, EpochOrder
 
 if TYPE_CHECKING:
@@ -44,6 +45,13 @@ class PlannedTrainer(Trainer):
             raise FloatingPointError(f"the loss became {value}; lower the learning rate, or see the data")
         self.reporter.add(value, count)
         return loss
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **kwargs: Any) -> Any:
+        labels = inputs["labels"]  # the framework takes them out where it smooths them
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
+        if not self.adapter.detects:
+            self.reporter.right += int((outputs.logits.detach().argmax(1) == labels).sum())
+        return (loss, outputs) if return_outputs else loss
 
     def lr_scheduler_of(self) -> Any:
         return getattr(self.lr_scheduler, "scheduler", self.lr_scheduler)
@@ -110,7 +118,7 @@ class PlannedTrainer(Trainer):
     def save_between(self) -> None:
         """Writes ``latest`` after the last whole update, unless an epoch's end just did."""
         if self.reporter.between is not None:
-            checkpoints.atomic_save(self.reporter.between, self.adapter._path("latest"))
+            checkpoints.atomic_save(self.reporter.between, self.adapter._checkpoint_path("latest"))
 
 
 def _model_settings(config: Any) -> dict[str, Any]:
@@ -127,6 +135,7 @@ class Reporter(TrainerCallback):
         self.results: list[MetricsResult] = []
         self.best: Optional[float] = None
         self.waited, self.totals, self.per_class = 0, [0.0, 0], {}
+        self.right = 0  # answers in training so far in this epoch
         self.per_epoch = 0
         self.between: Optional[dict[str, Any]] = None
         self._told = 0.0
@@ -135,10 +144,12 @@ class Reporter(TrainerCallback):
         self.totals = [self.totals[0] + loss * count, self.totals[1] + count]
 
     def extra(self) -> dict[str, Any]:
-        return {"best": self.best, "waited": self.waited, "totals": list(self.totals), "per_class": self.per_class, "per_epoch": self.per_epoch}
+        return {"best": self.best, "waited": self.waited, "totals": [*self.totals, self.right], "per_class": self.per_class, "per_epoch": self.per_epoch}
 
     def take(self, extra: dict[str, Any]) -> None:
-        self.best, self.waited, self.totals, self.per_class = extra["best"], extra["waited"], list(extra["totals"]), extra["per_class"]
+        self.best, self.waited, self.per_class = extra["best"], extra["waited"], extra["per_class"]
+        loss, count, self.right = [*extra["totals"], 0][:3]
+        self.totals = [loss, count]
 
     @property
     def trainer(self) -> PlannedTrainer:
@@ -172,8 +183,10 @@ class Reporter(TrainerCallback):
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
         adapter, t, logger = self.adapter, self.adapter.training_config, self.adapter.logger
         epoch = state.global_step // self.per_epoch - 1
-        train_loss = self.totals[0] / max(1, self.totals[1])
-        self.totals = [0.0, 0]
+        train_loss, trained = self.totals[0] / max(1, self.totals[1]), {}
+        if not adapter.detects:
+            trained = {"train_accuracy": self.right / max(1, self.totals[1])}
+        self.totals, self.right = [0.0, 0], 0
         found = measure(self.trainer.model, adapter.other_sets["val"], adapter.dataset_config.classes, t.batch_size)
         metrics, self.per_class = found["metrics"], found["per_class"]
         value = metrics.get(t.monitor)
@@ -188,10 +201,11 @@ class Reporter(TrainerCallback):
         self.results.append(result)
         if logger:
             logger.global_step = state.global_step
-            logger.log_metrics(epoch, loss=train_loss, learning_rate=rate, extra_metrics={f"val_{k}": v for k, v in metrics.items()})
+            logger.log_metrics(epoch, loss=train_loss, learning_rate=rate, extra_metrics=trained | {f"val_{k}": v for k, v in metrics.items()})
             logger.log_validation(epoch, str(adapter.model_config.task_type), t.monitor, value, found["loss"], metrics, self.per_class,
-                                  found["confusion_matrix"], str(adapter._path(f"epoch_{epoch}")), classes=found["classes"], pr_curves=found["pr_curves"])
-        adapter.keep(self.trainer.whole_state(epoch, {**result.metrics, "loss": found["loss"]}), epoch, result, better)
+                                  found["confusion_matrix"], str(adapter._checkpoint_path(f"epoch_{epoch}")), classes=found["classes"], pr_curves=found["pr_curves"],
+                                  samples=found.get("samples"))
+        adapter._keep_checkpoint(self.trainer.whole_state(epoch, {**result.metrics, "loss": found["loss"]}), epoch, result, better)
         if self.patience and self.waited >= self.patience and epoch + 1 < t.epochs:
             adapter._tell(f"stopped early: {t.monitor} did not improve for {self.patience} epochs")
             control.should_training_stop = True
@@ -229,6 +243,7 @@ def measure(model: Any, data: Any, classes: list[str], batch_size: int) -> dict[
     detects = isinstance(data, Boxed)
     counted = DetectionMetrics(classes) if detects else None
     matrix, curves, loss, top5 = np.zeros((len(classes), len(classes)), dtype=int), Curves(len(classes)), 0.0, 0
+    samples = Samples([] if detects else [path for path, _ in data.samples])
     with torch.no_grad():
         for start in range(0, len(data), batch_size):
             rows = [data[i] for i in range(start, min(start + batch_size, len(data)))]
@@ -240,6 +255,7 @@ def measure(model: Any, data: Any, classes: list[str], batch_size: int) -> dict[
                 top5 += int((logits.topk(min(5, len(classes)), dim=1).indices == labels[:, None]).any(1).sum())
                 np.add.at(matrix, (labels.numpy(), logits.argmax(1).numpy()), 1)
                 curves.add(logits, labels)
+                samples.add(logits, labels)
                 continue
             truth = [{k: v.to(device) for k, v in r["labels"].items()} for r in rows]
             out = model(pixel_values=images, labels=truth)
@@ -253,7 +269,7 @@ def measure(model: Any, data: Any, classes: list[str], batch_size: int) -> dict[
     else:
         numbers, per_class = class_figures(matrix.tolist(), classes)
         found = {"metrics": {"top5_accuracy": top5 / max(1, len(data))} | numbers, "per_class": per_class, "confusion_matrix": matrix.tolist(), "classes": classes,
-                 "pr_curves": curves.figures(classes)}
+                 "pr_curves": curves.figures(classes), "samples": samples.figures()}
     found["metrics"]["loss"] = found["loss"] = loss
     return found
 

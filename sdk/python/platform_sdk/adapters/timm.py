@@ -2,7 +2,7 @@
 
 Data, optimizer, schedule, checkpoints and validation are the SDK's
 classification loop; model, input size, normalisation and interpolation are
-timm's own.
+timm's own, and so are more transforms, mixing and schedules (timm_settings).
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import math
 from typing import Any, Optional
 
 from ..classification import ClassificationAdapter
-from ..loading import AdapterError
+from ..config import ConfigSchema
+from ..loading import AdapterError, SettingError
+from ..training import draws_of
+from . import timm_settings
 
 LICENSE = "Apache-2.0"
 NUMERICS = 2
@@ -63,6 +66,10 @@ class TimmAdapter(ClassificationAdapter):
 
     crop_mode = "center"
 
+    @staticmethod
+    def get_advanced_config_schema(task_type: str) -> ConfigSchema:
+        return timm_settings.schema()
+
     def prepare_model(self) -> None:
         import timm
 
@@ -72,7 +79,14 @@ class TimmAdapter(ClassificationAdapter):
         arguments: dict[str, Any] = {"pretrained": c.pretrained and not c.weights, "num_classes": c.num_classes}
         if _takes_image_size(c.model_name):
             arguments["img_size"] = c.image_size
-        self.model = timm.create_model(c.model_name, **arguments)
+        rates = timm_settings.drop_rates(self._config())
+        try:
+            self.model = timm.create_model(c.model_name, **arguments, **rates)
+        except TypeError as error:
+            if name := next((n for n in rates if f"'{n}'" in str(error)), None):
+                raise SettingError(f"{name}: {c.model_name} takes none; leave it out") from error
+            raise
+        self.drop_rates = timm_settings.dropped(self.model, rates)
         if c.weights:
             self._load_weights(c.weights)
         for name, parameter in self.model.named_parameters():
@@ -87,6 +101,7 @@ class TimmAdapter(ClassificationAdapter):
             self.mean, self.std = tuple(config.mean), tuple(config.std)
             self.crop_pct, self.interpolation, self.crop_mode = config.crop_pct, config.interpolation, config.crop_mode
         super().prepare_dataset()
+        self.mixup = timm_settings.mixer(self._config().get("mixup", {}), self.model_config.num_classes or 0)
 
     def resize(self) -> list[Any]:
         from torchvision import transforms as T
@@ -95,6 +110,27 @@ class TimmAdapter(ClassificationAdapter):
             return super().resize()
         size = math.floor(self.model_config.image_size / self.crop_pct)
         return [T.Resize((size, size), T.InterpolationMode(self.interpolation)), T.CenterCrop(self.model_config.image_size)]
+
+    def train_transform(self) -> Any:
+        whole, a = super().train_transform(), self._config().get("augmentation", {})
+        if self.augmentation["enabled"]:
+            whole.transforms = timm_settings.augment(whole.transforms, len(self.resize()), a, self.model_config.image_size, self.mean, self.interpolation)
+        return whole
+
+    def make_schedule(self, config: dict[str, Any], base_lr: float) -> timm_settings.TimmSchedule:
+        return timm_settings.TimmSchedule(config, self.training_config.epochs, base_lr)
+
+    def mix(self, images: Any, labels: Any, epoch: int, position: int) -> tuple[Any, Any]:
+        if self.mixup is None:
+            return images, labels
+        with draws_of(self.training_config.seed, epoch, position, len(labels)):
+            return timm_settings.mix(self.mixup, images, labels, epoch)
+
+    def applied_config(self) -> dict[str, Any]:
+        out = super().applied_config() | self.schedule.applied() | timm_settings.mixed(self.mixup) | self.drop_rates
+        if self.augmentation["enabled"]:
+            out |= timm_settings.augmented(self.train_set.transform.transforms)
+        return out
 
     def _load_weights(self, path: str) -> None:
         """Strict but for the classifier: a head of another size starts anew, and that is told."""

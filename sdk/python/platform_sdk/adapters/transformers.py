@@ -13,7 +13,6 @@ import os
 from pathlib import Path
 from typing import Any, List, Optional
 
-from .. import checkpoints
 from ..classification import ClassificationAdapter
 from ..config import ConfigField, ConfigSchema
 from ..loading import AdapterError
@@ -91,7 +90,6 @@ class TransformersAdapter(ClassificationAdapter):
 
     dataset_formats = ["imagefolder", "dice", "coco", "yolo", "voc"]
     reads_index = True
-    publishes_model = False  # an export step writes it
 
     @staticmethod
     def get_advanced_config_schema(task_type: str) -> ConfigSchema:
@@ -228,14 +226,6 @@ class TransformersAdapter(ClassificationAdapter):
         """Writes ``latest`` where training stands, in the middle of an epoch."""
         if hasattr(self, "trainer"):
             self.trainer.save_between()
-
-    def keep(self, state: dict[str, Any], epoch: int, result: MetricsResult, best: bool) -> None:
-        """Saves the state as this epoch's checkpoint, as latest, and as best where it is."""
-        path = checkpoints.atomic_save(state, self._path(f"epoch_{epoch}"))
-        for name in ["latest"] + (["best"] if best else []):
-            checkpoints.link(path, self._path(name))
-        self._upload_checkpoint_to_r2(path, epoch, result)
-        self.retain_checkpoints()
 
     def applied_config(self) -> dict[str, Any]:
         """Read back from the Trainer's optimizer, scheduler, arguments and data, and from the model's configuration."""

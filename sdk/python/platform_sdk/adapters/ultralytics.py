@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, List, Optional
 
-from .. import checkpoints
 from ..base import TrainingAdapter
 from ..config import ConfigSchema
 from ..loading import AdapterError
@@ -148,17 +147,6 @@ class UltralyticsAdapter(TrainingAdapter):
     def tell(self, text: str) -> None:
         if self.logger:
             self.logger.log_message(text, level="WARNING")
-
-    def state_path(self, name: str) -> Path:
-        return Path(self.output_dir, "checkpoints", f"{name}.pth")
-
-    def keep(self, state: dict[str, Any], epoch: int, result: MetricsResult, best: bool) -> None:
-        """Saves the state as this epoch's checkpoint, as latest, and as best where it is."""
-        path = checkpoints.atomic_save(state, self.state_path(f"epoch_{epoch}"))
-        for name in ["latest"] + (["best"] if best else []):
-            checkpoints.link(path, self.state_path(name))
-        self._upload_checkpoint_to_r2(self.state_path(f"epoch_{epoch}"), epoch, result)
-        self.retain_checkpoints()
 
 
 def _device(device: str) -> str:

@@ -241,9 +241,9 @@ class Planned:
                                extra_metrics={f"val_{k}": v for k, v in metrics.items()} | parts)
             logger.log_validation(self.epoch, str(self.adapter.model_config.task_type), t.monitor, value, metrics["loss"], metrics,
                                   self.figures["per_class"], self.figures["confusion_matrix"],
-                                  str(self.adapter.state_path(f"epoch_{self.epoch}")), classes=self.figures["classes"],
+                                  str(self.adapter._checkpoint_path(f"epoch_{self.epoch}")), classes=self.figures["classes"],
                                   pr_curves=self.figures["pr_curves"])
-        self.adapter.keep(self._state(result), self.epoch, result, better)
+        self.adapter._keep_checkpoint(self._state(result), self.epoch, result, better)
         return True
 
     def _state(self, result: MetricsResult) -> dict[str, Any]:

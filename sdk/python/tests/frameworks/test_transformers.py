@@ -65,6 +65,11 @@ def test_two_epochs(tmp_path, index, task, name):
     assert [v["epoch"] for v in validation] == [1, 2] and sorted(validation[0]["per_class_metrics"]) == CLASSES
     truths = [sum(row) for row in validation[0]["confusion_matrix"][:3]]
     assert truths == [validation[0]["per_class_metrics"][c]["support"] for c in CLASSES] and min(truths) > 0
+    trained = [e["metrics"]["values"] for e in events if e["type"] == "metrics" and e["metrics"]["split"] == "train"]
+    if task == "image_classification":  # as the other adapters tell
+        assert all(0 <= values["accuracy"] <= 1 for values in trained)
+        right = sum(s["label"] == s["prediction"] for s in validation[1]["samples"])
+        assert 0 < len(validation[1]["samples"]) <= 48 and right / len(validation[1]["samples"]) <= 1
     # "latest" is another name of what was announced, as natively.
     assert {e["checkpoint"]["name"] for e in events if e["type"] == "checkpoint"} == {"epoch_1", "epoch_2", "best"}
     assert (tmp_path / "out/checkpoints/latest.pth").read_bytes() == (tmp_path / "out/checkpoints/epoch_1.pth").read_bytes()
@@ -197,6 +202,8 @@ def test_kill_and_resume_under_the_protocol(tmp_path, labels_index):
     check_resume(attempt("whole", 1, False), first, second)
     applied = next(e["config_applied"] for e in second if e["type"] == "config_applied")
     assert applied["proof"] == "objects" and applied["values"]["augmentation.enabled"] is True
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    assert [a["name"] for a in second[-1]["result"]["artifacts"]] == ["model.onnx"]
 
 
 def test_detection_metrics_are_cocos():
