@@ -24,7 +24,7 @@ test: ort ## every test that belongs to each change; of the longest suites a sam
 test-parity: ort ## every zoo model and optimizer against stored PyTorch references
 	$(GO) test -count=1 ./engine/zoo ./engine/train ./engine/lower
 
-PYTHON_TESTS    := TestBuiltIn|TestAdaptersGuide|TestGPU|TestScripts/(frameworks|remoteown)|TestTimm|TestOwn|TestEcho|TestUnread|TestPython
+PYTHON_TESTS    := TestBuiltIn|TestEnvironment|TestFindLinks|TestAdaptersGuide|TestGPU|TestScripts/(frameworks|remoteown)|TestTimm|TestOwn|TestEcho|TestUnread|TestPython
 PYTHON_PACKAGES := ./engine/zoo ./adapters/python ./internal/cli ./bench ./test/adapters ./test/conformance ./test/crash
 
 test-python: ort .venv/installed ## the Python SDK, with torch

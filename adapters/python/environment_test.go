@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,17 +51,37 @@ func wheel(t *testing.T, folder, name, version string) {
 	}
 }
 
-// needPython skips where no environment can be made.
-func needPython(t *testing.T) {
+// tools runs a test with each of the tools that make environments, as far as
+// they are here. uv may be beside the interpreter of the Python tests.
+func tools(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	for _, program := range []string{"uv", "python3"} {
-		if _, err := exec.LookPath(program); err == nil {
-			if program == "uv" || exec.Command(program, "-c", "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))").Run() == nil {
-				return
-			}
-		}
+	path := filepath.SplitList(os.Getenv("PATH"))
+	beside := append([]string{filepath.Dir(os.Getenv("RUNNER_TEST_PYTHON"))}, path...)
+	hasUV := func(folder string) bool {
+		_, err := exec.LookPath(filepath.Join(folder, "uv"))
+		return err == nil
 	}
-	t.Skip("needs uv, or Python 3.11 or newer with venv and ensurepip")
+	t.Run("pip", func(t *testing.T) {
+		t.Setenv("PATH", strings.Join(slices.DeleteFunc(slices.Clone(path), hasUV), string(filepath.ListSeparator)))
+		if exec.Command("python3", "-c", "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))").Run() != nil {
+			t.Skip("needs Python 3.11 or newer with venv and ensurepip")
+		}
+		test(t)
+	})
+	t.Run("uv", func(t *testing.T) {
+		at := slices.IndexFunc(beside, hasUV)
+		if at < 0 {
+			t.Skip("needs uv, in PATH or beside RUNNER_TEST_PYTHON")
+		}
+		folder := t.TempDir()
+		if err := os.Symlink(filepath.Join(beside[at], "uv"), filepath.Join(folder, "uv")); err != nil {
+			t.Fatal(err)
+		}
+		// uv alone, and not what stands beside it, comes before the rest.
+		t.Setenv("PATH", strings.Join(append([]string{folder}, path...), string(filepath.ListSeparator)))
+		t.Setenv("UV_CACHE_DIR", filepath.Join(folder, "cache"))
+		test(t)
+	})
 }
 
 func environment(t *testing.T, requirements string, env map[string]string) python.Environment {
@@ -71,8 +92,9 @@ func environment(t *testing.T, requirements string, env map[string]string) pytho
 	}}
 }
 
-func TestEnvironmentFromWheels(t *testing.T) {
-	needPython(t)
+func TestEnvironmentFromWheels(t *testing.T) { tools(t, fromWheels) }
+
+func fromWheels(t *testing.T) {
 	wheels := t.TempDir()
 	wheel(t, wheels, "tinyframework", "1.2.0")
 	wheel(t, wheels, "pydantic", "2.99.0") // what the SDK itself asks for
@@ -126,8 +148,9 @@ func TestEnvironmentFromWheels(t *testing.T) {
 	}
 }
 
-func TestFindLinksOfTheEnvironment(t *testing.T) {
-	needPython(t)
+func TestFindLinksOfTheEnvironment(t *testing.T) { tools(t, findLinks) }
+
+func findLinks(t *testing.T) {
 	wheels := t.TempDir()
 	wheel(t, wheels, "pydantic", "2.99.0")
 	t.Setenv("PIP_FIND_LINKS", wheels) // pip reads it by itself
