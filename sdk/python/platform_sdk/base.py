@@ -171,6 +171,8 @@ class TrainingAdapter(ABC):
 
     def _checkpoint_parts(self) -> dict[str, Any]:
         """What has a ``state_dict()`` that a resumed training needs."""
+        if not hasattr(self, "model"):
+            raise AttributeError(f"{type(self).__name__} has no self.model; set it before checkpoints are saved or loaded, or override these methods")
         parts = {name: getattr(self, name, None) for name in ("model", "optimizer", "scheduler", "scaler", "ema")}
         return {name: part for name, part in parts.items() if part is not None}
 

@@ -91,3 +91,8 @@ def test_a_part_that_was_not_saved_is_named(tmp_path, part):
     torch.save(state, path)
     with pytest.raises(KeyError, match=f"holds no {part} state; resume with what it was saved with"):
         make(tmp_path).train(1, str(path), True)
+
+
+def test_a_model_that_is_nowhere_is_told(tmp_path):
+    with pytest.raises(AttributeError, match="Mine has no self.model; set it before checkpoints are saved or loaded"):
+        make(tmp_path)._save_checkpoint(0)
