@@ -48,17 +48,18 @@ def draws_of(*key: int) -> Iterator[None]:
     import numpy
     import torch
 
-    python, numbers = random.getstate(), numpy.random.get_state()
-    draw = hash(key) % 2**63
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(draw)
-        random.seed(draw)
-        numpy.random.seed(draw % 2**32)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            numpy.random.set_state(numbers)
+    # torch.manual_seed would seed every device, and a copy of numpy's state takes longer than a small image.
+    draw, cpu = hash(key) % 2**63, torch.default_generator
+    python, tensors, numbers = random.getstate(), cpu.get_state(), numpy.random.get_bit_generator()
+    random.seed(draw)
+    cpu.manual_seed(draw)
+    numpy.random.set_bit_generator(numpy.random.PCG64(draw))
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        cpu.set_state(tensors)
+        numpy.random.set_bit_generator(numbers)
 
 
 def make_optimizer(parameters: Any, config: dict[str, Any], learning_rate: float) -> Any:

@@ -95,4 +95,4 @@ def test_a_part_that_was_not_saved_is_named(tmp_path, part):
 
 def test_a_model_that_is_nowhere_is_told(tmp_path):
     with pytest.raises(AttributeError, match="Mine has no self.model; set it before checkpoints are saved or loaded"):
-        make(tmp_path)._save_checkpoint(0)
+        make(tmp_path)._load_checkpoint("latest.pth")
