@@ -30,6 +30,7 @@ PYTHON_PACKAGES := ./engine/zoo ./adapters/python ./internal/cli ./bench ./test/
 test-python: ort .venv/installed ## the Python SDK, with torch
 	.venv/bin/python -P -m pytest -q sdk/python
 	RUNNER_TEST_PYTHON=$(CURDIR)/.venv/bin/python $(GO) test -count=1 -timeout 20m -run '$(PYTHON_TESTS)' $(PYTHON_PACKAGES)
+	cd test/s3 && RUNNER_TEST_PYTHON=$(CURDIR)/.venv/bin/python $(GO) test -count=1 -timeout 5m -run TestPython .
 
 test-python-long: ort .venv/installed ## the whole suite for adapters on the Python ones, frameworks on real photographs, timm's counts
 	RUNNER_TEST_LONG=1 RUNNER_TEST_PYTHON=$(CURDIR)/.venv/bin/python $(GO) test -count=1 -timeout 3h -run '$(PYTHON_TESTS)' $(PYTHON_PACKAGES)
