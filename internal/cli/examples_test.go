@@ -13,11 +13,12 @@ import (
 	"github.com/trainwright/trainwright/adapters/python"
 	"github.com/trainwright/trainwright/adapters/timm"
 	"github.com/trainwright/trainwright/adapters/transformers"
+	"github.com/trainwright/trainwright/adapters/ultralytics"
 	"github.com/trainwright/trainwright/internal/cli"
 )
 
 // registry has the real adapters; what an example plans needs no Python.
-var registry = adapters.Registry{native.Adapter{}, timm.New(python.Host{}), transformers.New(python.Host{})}
+var registry = adapters.Registry{native.Adapter{}, timm.New(python.Host{}), transformers.New(python.Host{}), ultralytics.New(python.Host{})}
 
 // run executes a command line in this process and returns what it wrote.
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
@@ -48,6 +49,10 @@ func TestExamples(t *testing.T) {
 	if code, _, stderr := run(t, "dataset", "sample", "shapes", shapes, "--train=24", "--val=8"); code != 0 {
 		t.Fatal(stderr)
 	}
+	yolo := filepath.Join(t.TempDir(), "yolo")
+	if code, _, stderr := run(t, "dataset", "sample", "shapes", yolo, "--format=yolo", "--train=24", "--val=8"); code != 0 {
+		t.Fatal(stderr)
+	}
 	dirs, err := filepath.Glob("../../examples/*")
 	if err != nil || len(dirs) == 0 {
 		t.Fatalf("no examples: %v", err)
@@ -69,8 +74,11 @@ func TestExamples(t *testing.T) {
 				}
 			}
 			data := data
-			if filepath.Base(dir) == "detection" {
+			switch filepath.Base(dir) {
+			case "detection":
 				data = shapes
+			case "yolo":
+				data = yolo
 			}
 			state := filepath.Join(t.TempDir(), "state.db")
 			if code, stdout, stderr := run(t, "plan", "--var=data="+data, "--store="+state, dir); code != 0 {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trainwright/trainwright/adapters"
 	"github.com/trainwright/trainwright/pipelines"
 	"github.com/trainwright/trainwright/runner"
 )
@@ -25,6 +26,24 @@ func (ms mocks) find(address string) (mock, bool) {
 		}
 	}
 	return mock{}, false
+}
+
+// catalog finds the adapters there are; their steps are not started.
+type catalog struct{ runner.Adapters }
+
+// Lookup implements runner.Adapters.
+func (c catalog) Lookup(name string) (adapters.Adapter, bool) {
+	a, ok := c.Adapters.Lookup(name)
+	return unstarted{a}, ok
+}
+
+// unstarted is an adapter without the environment or the image that its steps
+// would need.
+type unstarted struct{ adapters.Adapter }
+
+// Command implements adapters.Adapter.
+func (unstarted) Command(context.Context, string) (adapters.Command, error) {
+	return adapters.Command{}, nil
 }
 
 // data is the data of a run: mocked, or what lies at the path.

@@ -169,7 +169,7 @@ func (t *test) carryOut(ctx context.Context, vars map[string]any) (*seen, error)
 	pipe.Dir, pipe.Artifacts = at, nil
 	ms := mocks(append(slices.Clone(t.run.Mocks), t.file.Mocks...))
 	a := runner.Applier{Planner: t.config.Planner(), Dir: t.dir, Version: "test", RetryDelay: time.Millisecond}
-	a.Store, a.Datasets = t.store, data{a.Datasets, ms}
+	a.Store, a.Datasets, a.Adapters = t.store, data{a.Datasets, ms}, catalog{a.Adapters}
 	a.Executor = func(pipelines.ExecutorConfig) (runner.Executor, error) { return executor{ms}, nil }
 	plan, err := a.Plan(ctx, pipe, runner.PlanOptions{Targets: t.run.Targets, Replace: t.run.Replace})
 	if plan == nil {
@@ -278,6 +278,9 @@ func (t *test) asserts(s *seen) error {
 	for _, a := range t.run.Asserts {
 		v, diags := a.Condition.Value(&hcl.EvalContext{Variables: scope, Functions: functions})
 		switch {
+		case diags.HasErrors() && len(t.failures) > 0:
+			// What went wrong before is why there is nothing to look at.
+			t.failf("assert on line %d cannot be evaluated: %s", a.Condition.Range().Start.Line, strings.Join(lines(diags), "; "))
 		case diags.HasErrors():
 			t.ownFault = true
 			return diags
