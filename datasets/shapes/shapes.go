@@ -27,6 +27,7 @@ type Options struct {
 	Val       int    // validation images; default 50
 	ImageSize int    // pixels, square, 32..1024; default 128
 	Most      int    // shapes an image, at most; default 4
+	Keypoints bool   // four points of each shape, for poses, in place of its outline; not in voc
 	Seed      uint64 // other seeds give other images
 }
 
@@ -51,6 +52,8 @@ func (o Options) validate() error {
 	switch {
 	case !slices.Contains([]string{"coco", "yolo", "voc"}, o.Format):
 		return fmt.Errorf("shapes: labels cannot be written as %q; there are coco, yolo and voc", o.Format)
+	case o.Keypoints && o.Format == "voc":
+		return fmt.Errorf("shapes: voc has no keypoints; write coco or yolo")
 	case o.Train < 1 || o.Train > 100_000 || o.Val < 1 || o.Val > 100_000:
 		return fmt.Errorf("shapes: %d training and %d validation images, wanted 1 to 100000 of each", o.Train, o.Val)
 	case o.ImageSize < 32 || o.ImageSize > 1024:
@@ -78,6 +81,9 @@ func Write(ctx context.Context, dir string, options Options) (images, boxes int,
 	index := pipelines.DatasetIndex{Name: "shapes", Format: o.Format, Splits: map[string][]pipelines.Sample{}}
 	for _, c := range classes {
 		index.Classes = append(index.Classes, c.name)
+	}
+	if o.Keypoints {
+		index.Keypoints = &pipelines.Keypoints{Count: 4, Flip: []int{2, 1, 0, 3}}
 	}
 	for _, split := range []struct {
 		name string
@@ -132,6 +138,9 @@ func draw(o Options, random *rng.Stream) (*image.RGBA, []pipelines.Box) {
 		}
 		if !hides {
 			fill(m, outline, paint)
+			if o.Keypoints { // a label in yolo's style has either
+				box.Polygons, box.Keypoints = nil, extremes(outline)
+			}
 			boxes = append(boxes, box)
 		}
 	}
@@ -163,6 +172,24 @@ func polygon(x, y, r, turn float64, corners int) []float64 {
 	for i := range corners {
 		a := turn + 2*math.Pi*float64(i)/float64(corners)
 		out = append(out, math.Round(100*(x+r*math.Cos(a)))/100, math.Round(100*(y+r*math.Sin(a)))/100)
+	}
+	return out
+}
+
+// extremes are an outline's leftmost, topmost, rightmost and bottommost corner,
+// each with 2, which says that it is seen.
+func extremes(p []float64) []float64 {
+	var at [4]int
+	for i := 0; i < len(p); i += 2 {
+		for k, farther := range [4]bool{p[i] < p[at[0]], p[i+1] < p[at[1]+1], p[i] > p[at[2]], p[i+1] > p[at[3]+1]} {
+			if farther {
+				at[k] = i
+			}
+		}
+	}
+	var out []float64
+	for _, i := range at {
+		out = append(out, p[i], p[i+1], 2)
 	}
 	return out
 }

@@ -17,7 +17,7 @@ func newSampleShapesCmd(a *app) *cobra.Command {
 	var o shapes.Options
 	c := describe(&cobra.Command{
 		Use:   "shapes DIR",
-		Short: "Images of coloured shapes with boxes and outlines, for detection",
+		Short: "Images of coloured shapes with boxes and outlines or keypoints, for detection",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			dir := a.path(args[0])
@@ -45,6 +45,7 @@ images and boxes.`)
 	f.IntVar(&o.Val, "val", 50, "validation images")
 	f.IntVar(&o.ImageSize, "image-size", 128, "pixels a side")
 	f.IntVar(&o.Most, "most", 4, "shapes an image, at most")
+	f.BoolVar(&o.Keypoints, "keypoints", false, "four points of each shape in place of its outline, for pose estimation; coco or yolo")
 	f.Uint64Var(&o.Seed, "seed", 0, "other seeds make other images")
 	return c
 }

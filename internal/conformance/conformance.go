@@ -1,6 +1,6 @@
 // Package conformance holds any adapter against the suite of adapters/adaptertest,
-// on data that it generates: letters for classification, shapes with boxes for
-// detection.
+// on data that it generates: letters for classification, shapes with boxes,
+// outlines or keypoints for the rest.
 package conformance
 
 import (
@@ -53,10 +53,11 @@ const (
 	broken    = "broken.png" // the image that cannot be read
 
 	classification = "image_classification"
+	pose           = "pose_estimation"
 )
 
 // monitors are the tasks for which data can be generated, and what is watched.
-var monitors = map[string]string{classification: "accuracy", "object_detection": "map", "instance_segmentation": "map"}
+var monitors = map[string]string{classification: "accuracy", "object_detection": "map", "instance_segmentation": "map", pose: "map"}
 
 // Harness makes data under dir and describes small trainings on it.
 func Harness(ctx context.Context, a adapters.Adapter, dir string, o Options) (adaptertest.Harness, Subject, error) {
@@ -187,7 +188,7 @@ func generate(ctx context.Context, dir string, s Subject) (pipelines.TaskDataset
 		_, err = glyphs.Write(ctx, dir, glyphs.Options{Classes: 2, PerClass: 13, ValPerClass: 8, ImageSize: s.ImageSize, Seed: seed})
 	} else {
 		spec.Format = "coco"
-		_, _, err = shapes.Write(ctx, dir, shapes.Options{Format: "coco", Train: 20, Val: 8, ImageSize: max(32, s.ImageSize), Most: 2, Seed: seed})
+		_, _, err = shapes.Write(ctx, dir, shapes.Options{Format: "coco", Train: 20, Val: 8, ImageSize: max(32, s.ImageSize), Most: 2, Seed: seed, Keypoints: s.Task == pose})
 	}
 	if err != nil {
 		return pipelines.TaskDataset{}, err

@@ -41,12 +41,25 @@ func TestTimm(t *testing.T) {
 
 func TestTransformers(t *testing.T) {
 	onlyAll(t)
-	run(t, transformers.New(host(t)), conformance.Options{Model: "vit-tiny-patch16", ImageSize: 32})
+	each(t, transformers.New(host(t)), []conformance.Options{
+		{Task: "image_classification", Model: "vit-tiny-patch16", ImageSize: 32}, {Task: "object_detection", Model: "yolos-tiny", ImageSize: 32},
+	})
 }
 
 func TestUltralytics(t *testing.T) {
 	onlyAll(t)
-	run(t, ultralytics.New(host(t)), conformance.Options{Task: "object_detection", Model: "yolov8n", ImageSize: 64})
+	each(t, ultralytics.New(host(t)), []conformance.Options{
+		{Task: "object_detection", Model: "yolov8n", ImageSize: 64}, {Task: "instance_segmentation", Model: "yolov8n-seg", ImageSize: 64},
+		{Task: "pose_estimation", Model: "yolov8n-pose", ImageSize: 64}, {Task: "image_classification", Model: "yolov8n-cls", ImageSize: 32},
+	})
+}
+
+// each runs the suite for every task of an adapter.
+func each(t *testing.T, a python.Adapter, tasks []conformance.Options) {
+	t.Helper()
+	for _, o := range tasks {
+		t.Run(o.Task, func(t *testing.T) { run(t, a, o) })
+	}
 }
 
 func onlyAll(t *testing.T) {
