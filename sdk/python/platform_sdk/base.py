@@ -56,7 +56,8 @@ class TrainingAdapter(ABC):
         self.project_id = project_id
         self.logger = logger
         self._prepared: set[str] = set()
-        self._announced: dict[Path, tuple[int, int]] = {}
+        self._announced: dict[Path, tuple[int, int, int]] = {}
+        self._hashes: dict[tuple[int, int, int], str] = {}  # of what was announced, by size, time and inode
         self._latest_told = False  # as a checkpoint of its own: from then on it is told whenever it changes
         self._metrics: dict[int, dict[str, float]] = {}
         self.best_per_class: dict[str, Any] = {}
@@ -216,14 +217,18 @@ class TrainingAdapter(ABC):
         """Announces what is new or changed in ``output_dir/checkpoints``."""
         folder = Path(self.output_dir, "checkpoints")
         for found in sorted(checkpoints.find(folder), key=lambda f: f.epoch is None):  # latest and best after what they name
-            stamp = (found.size, found.mtime_ns)
-            if self._announced.get(found.path) == stamp or not checkpoints.readable(found.path):
+            stamp = (found.size, found.mtime_ns, found.inode)
+            if self._announced.get(found.path) == stamp:
                 continue
+            if stamp not in self._hashes:  # latest and best are other names of an epoch's file
+                if not checkpoints.readable(found.path):
+                    continue
+                self._hashes[stamp] = checkpoints.sha256(found.path)
             self._announced[found.path] = stamp
             epoch, step, metrics, per_class = self._content(found)
             checkpoint = {
                 "name": f"epoch_{epoch + 1}" if found.epoch is not None else found.name, "path": str(found.path),
-                "sha256": checkpoints.sha256(found.path), "size": found.size, "epoch": epoch + 1,
+                "sha256": self._hashes[stamp], "size": found.size, "epoch": epoch + 1,
                 "global_step": step, "metrics": metrics,
             }
             self.checkpoints[found.name] = checkpoint

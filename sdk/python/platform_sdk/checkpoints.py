@@ -32,6 +32,7 @@ class Found:
     epoch: Optional[int]  # of epoch_N, counted from 0
     size: int
     mtime_ns: int
+    inode: int
 
 
 def find(folder: str | Path) -> list[Found]:
@@ -41,7 +42,7 @@ def find(folder: str | Path) -> list[Found]:
         match = _NAME.match(path.name)
         if match and path.is_file():
             stat = path.stat()
-            found.append(Found(path.stem, path, int(match[1]) if match[1] else None, stat.st_size, stat.st_mtime_ns))
+            found.append(Found(path.stem, path, int(match[1]) if match[1] else None, stat.st_size, stat.st_mtime_ns, stat.st_ino))
     return sorted(found, key=lambda f: (f.mtime_ns, f.epoch if f.epoch is not None else -1))
 
 
