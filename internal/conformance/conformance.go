@@ -79,7 +79,7 @@ func Harness(ctx context.Context, a adapters.Adapter, dir string, o Options) (ad
 	if err != nil {
 		return h, s, err
 	}
-	config, err := configOf(fields, o.Set)
+	config, err := configOf(fields, merge(fitting(fields, always), o.Set))
 	if err != nil {
 		return h, s, err
 	}

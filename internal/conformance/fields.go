@@ -11,6 +11,10 @@ import (
 // be set for a change of one to show within a few epochs, change the value
 // that it is changed to.
 var (
+	// In every training: by default what YOLO trainings begin with would be
+	// over before so short a one.
+	always = map[string]any{"augmentation.close_mosaic": 0}
+
 	with = map[string]map[string]any{
 		"optimizer.weight_decay":    {"optimizer.type": "adamw"},
 		"scheduler.T_max":           {"scheduler.T_max": 3},

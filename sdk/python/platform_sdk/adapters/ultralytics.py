@@ -107,6 +107,8 @@ class UltralyticsAdapter(TrainingAdapter):
             if not self.data.splits.get(split):
                 raise AdapterError(f"dataset {self.dataset_config.dataset_path} has no {split} images")
         self.prepare_model()
+        if str(self.model_config.task_type) != "image_classification" and (text := yolo_settings.never_open(self.trainer.args)):
+            self.tell(text)
         self.trainer.start = (checkpoint_path, resume_training)
         self.trainer.train()
         return self.trainer.results

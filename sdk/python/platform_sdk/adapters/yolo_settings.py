@@ -28,6 +28,9 @@ _ARGUMENTS = {
     "validation.iou": "iou", "validation.max_detections": "max_det",
 }
 
+# What the framework ends with the last close_mosaic epochs.
+_CLOSED = tuple(f"augmentation.{name}" for name in ("mosaic", "mixup", "cutmix", "copy_paste"))
+
 
 def schema(task: str) -> ConfigSchema:
     """The settings for a task; each is handed to the framework and read back from what it built."""
@@ -166,6 +169,15 @@ def arguments(task: str, config: dict[str, Any], learning_rate: float) -> dict[s
     return out
 
 
+def never_open(args: Any) -> str:
+    """What to tell where mosaic and its kin are over before they begin; "" = nothing."""
+    used = [name for name in _CLOSED if getattr(args, name.removeprefix("augmentation."))]
+    if not args.close_mosaic or args.close_mosaic < args.epochs or not used:
+        return ""
+    return (f"{', '.join(used)}: not used, because the last {args.close_mosaic} epochs (augmentation.close_mosaic) go without and the training has {args.epochs}; "
+            "lower augmentation.close_mosaic to have them")
+
+
 def applied(task: str, trainer: Any) -> dict[str, Any]:
     """Our names with what stands in the objects that the trainer built."""
     from ultralytics.utils.torch_utils import unwrap_model
@@ -199,6 +211,8 @@ def applied(task: str, trainer: Any) -> dict[str, Any]:
         "augmentation.close_mosaic": args.close_mosaic, "augmentation.multi_scale": args.multi_scale, "single_class": dataset.single_cls,
         "loss.box": gains.box, "loss.cls": gains.cls, "loss.dfl": gains.dfl, "loss.class_weight_power": gains.cls_pw,
         "validation.iou": trainer.validator.args.iou, "validation.max_detections": trainer.validator.args.max_det}
+    if never_open(args):
+        out |= {name: 0.0 for name in _CLOSED if name in out}
     if task == "pose_estimation":
         out |= {"loss.pose": gains.pose, "loss.kobj": gains.kobj}
     return out

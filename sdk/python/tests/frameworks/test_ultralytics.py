@@ -208,6 +208,17 @@ def test_bad_models_are_named(tmp_path, boxes_index, change, message):
         make(boxes_index, tmp_path, **change).train()
 
 
+def test_mosaic_that_is_over_before_it_begins_is_told(tmp_path, boxes_index):
+    spool = Spool(tmp_path, 1)
+    config = {"augmentation.mosaic": 0.5, "augmentation.mixup": 0.1, "augmentation.close_mosaic": 2}
+    adapter = make(boxes_index, tmp_path / "short", "object_detection", config, logger=TrainingLogger(sink=spool), epochs=2)
+    adapter.train()
+    applied = adapter.applied_config()
+    assert applied["augmentation.mosaic"] == applied["augmentation.mixup"] == 0 and applied["augmentation.close_mosaic"] == 2
+    assert "augmentation.mosaic, augmentation.mixup: not used, because the last 2 epochs" in spool.path.read_text()
+    assert built(boxes_index, tmp_path / "long", "object_detection", config | {"augmentation.close_mosaic": 1}).applied_config()["augmentation.mosaic"] == 0.5
+
+
 def test_images_without_boxes_are_refused(tmp_path, labels_index):
     with pytest.raises(Exception, match="not for detection"):
         make(labels_index, tmp_path).train()
@@ -215,7 +226,7 @@ def test_images_without_boxes_are_refused(tmp_path, labels_index):
 
 def test_kill_and_resume_under_the_protocol(tmp_path, boxes_index):
     def attempt(name, number, resume, **kill):
-        return run_step(step_task(tmp_path / name, "ultralytics", "yolov8n", boxes_index, number, resume, {"augmentation.mosaic": 0.5}), **kill)
+        return run_step(step_task(tmp_path / name, "ultralytics", "yolov8n", boxes_index, number, resume, {"augmentation.mosaic": 0.5, "augmentation.close_mosaic": 1}), **kill)
 
     first, second = attempt("parts", 1, False, kill_after='"name": "epoch_2"'), attempt("parts", 2, True)
     check_resume(attempt("whole", 1, False), first, second)
