@@ -117,8 +117,8 @@ func sameAnswers(t *testing.T, a, b *place) []string {
 				withoutExtra(vb)
 			}
 			if strings.HasSuffix(route, "/checkpoints") {
-				lastBest(va)
-				lastBest(vb)
+				ofEpochs(va)
+				ofEpochs(vb)
 			}
 			c.compare(route+" ", va, withoutSettings(vb, more))
 			asked++
@@ -232,24 +232,22 @@ func withoutExtra(answer any) {
 	}
 }
 
-// lastBest takes earlier rows named best from a list: how often a training got
-// better is measured.
-func lastBest(answer any) {
+// ofEpochs leaves of a list of checkpoints those of epochs and the last best one,
+// in the order of their names: how often a training got better is measured, and
+// what is saved within an epoch depends on how long that takes.
+func ofEpochs(answer any) {
 	list, _ := answer.(map[string]any)
 	rows, _ := list["checkpoints"].([]any)
-	seen := false
-	for i := len(rows) - 1; i >= 0; i-- {
-		if rows[i].(map[string]any)["name"] != "best" {
-			continue
+	byName := map[string]any{}
+	for _, row := range rows {
+		if name := fmt.Sprint(row.(map[string]any)["name"]); name == "best" || strings.HasPrefix(name, "epoch_") {
+			byName[name] = row
 		}
-		if seen {
-			rows = slices.Delete(rows, i, i+1)
-		}
-		seen = true
 	}
-	slices.SortStableFunc(rows, func(x, y any) int {
-		return strings.Compare(fmt.Sprint(x.(map[string]any)["name"]), fmt.Sprint(y.(map[string]any)["name"]))
-	})
+	rows = rows[:0]
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		rows = append(rows, byName[name])
+	}
 	list["checkpoints"] = rows
 }
 
@@ -258,13 +256,15 @@ func (p *place) names(list string) []string {
 	p.lab.t.Helper()
 	var answer map[string]any
 	p.json(list, &answer)
+	if strings.HasSuffix(list, "/checkpoints") {
+		ofEpochs(answer)
+	}
 	var out []string
 	rows, _ := answer[list[strings.LastIndexByte(list, '/')+1:]].([]any)
 	for _, row := range rows {
 		out = append(out, fmt.Sprint(row.(map[string]any)["name"]))
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return out
 }
 
 // samples are the images that a run's last validation tells of.

@@ -17,6 +17,7 @@ from .logger import TrainingLogger
 from .results import MetricsResult, measured
 
 _log = logging.getLogger("platform_sdk")
+_SAVE_SHARE = 20
 
 
 class Stop(BaseException):
@@ -67,6 +68,7 @@ class TrainingAdapter(ABC):
         # The train block's checkpoint { every, keep_last, keep_best, keep_every }.
         self.checkpoint_policy: dict[str, int] = {}
         self.stopped_by = ""  # "early_stopping", where that ended the training
+        self._saved, self._save_cost = time.monotonic(), 0.0  # when the last checkpoint was written, and how long that took
         Path(self.output_dir, "checkpoints").mkdir(parents=True, exist_ok=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -104,6 +106,10 @@ class TrainingAdapter(ABC):
 
     # Whether a training ends with the best checkpoint written by export_onnx, as artifacts/model.onnx.
     publishes_model: bool = False
+
+    # Seconds of training after which a crash should not cost more: how often
+    # ``_save_when_due`` saves within an epoch.
+    save_seconds: float = 30.0
 
     # Whether prepare_dataset reads dataset_config.index_path. Of others, dataset_path
     # is a folder of links that holds the planned images as {train,val}/CLASS/*.
@@ -158,6 +164,23 @@ class TrainingAdapter(ABC):
             checkpoints.link(path, self._checkpoint_path(name))
         self._upload_checkpoint_to_r2(path, epoch, metrics)
         self.retain_checkpoints()
+        self._saved = time.monotonic()
+
+    def _save_when_due(self, save: Callable[[], None]) -> None:
+        """Calls ``save``, which writes ``latest`` in the middle of an epoch, when the
+        last checkpoint is ``save_seconds`` old; at most a twentieth of the time
+        goes into that. A disk that is full is told and stops nothing."""
+        began = time.monotonic()
+        if began - self._saved < max(self.save_seconds, _SAVE_SHARE * self._save_cost):
+            return
+        try:
+            save()
+            self.announce_checkpoints()
+        except OSError as error:
+            if self.logger:
+                self.logger.log_message(f"no checkpoint could be written within the epoch: {error}", level="WARNING")
+        self._saved = time.monotonic()
+        self._save_cost = self._saved - began
 
     def _load_checkpoint(self, checkpoint_path: str, resume_training: bool = False) -> dict[str, Any]:
         """Loads a checkpoint of ``_save_checkpoint``: everything when ``resume_training``,

@@ -310,6 +310,13 @@ class ClassificationAdapter(TrainingAdapter):
         """Called after every update, where a checkpoint can be written."""
         if self.logger and self.logger.stopping():
             raise Stop()
+        if self.position < self.used:  # the epoch's end has its own
+            self._save_when_due(self._save_within)
+
+    def _save_within(self) -> None:
+        if self.logger:
+            self.logger.global_step = self.global_step
+        self.save_on_stop()
 
     # -- validation --------------------------------------------------------------
 

@@ -176,9 +176,21 @@ class Reporter(TrainerCallback):
             logger.global_step = state.global_step
             logger.log_progress(epoch, int(args.num_train_epochs), step + 1, self.per_epoch, self.totals[0] / max(1, self.totals[1]),
                                 speed * args.per_device_train_batch_size * args.gradient_accumulation_steps, (state.max_steps - state.global_step) / speed)
-        if logger.stopping() and step + 1 < self.per_epoch:
-            self.between = self.trainer.whole_state(epoch - 1, {})
+        if step + 1 == self.per_epoch:
+            return  # the epoch's end has its own checkpoint
+        if logger.stopping():
+            self.keep_place(epoch)
             raise Stop()
+        self.adapter._save_when_due(lambda: self.save_within(epoch))
+
+    def keep_place(self, epoch: int) -> None:
+        self.between = self.trainer.whole_state(epoch - 1, {})
+
+    def save_within(self, epoch: int) -> None:
+        self.adapter.logger.global_step = self.trainer.state.global_step
+        self.keep_place(epoch)
+        self.trainer.save_between()
+        self.between = None  # later updates are not in it
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
         adapter, t, logger = self.adapter, self.adapter.training_config, self.adapter.logger

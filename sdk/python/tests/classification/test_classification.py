@@ -225,6 +225,48 @@ def test_kill_and_resume_under_the_protocol(tmp_path, dots):
     assert second[-1]["result"]["state"] == "completed"
 
 
+def test_a_kill_within_an_epoch_costs_what_came_after_the_last_save(tmp_path, dots):
+    source = tmp_path / "often.py"
+    source.write_text((HERE / "tiny_adapter.py").read_text().replace("    def prepare_model", "    save_seconds = 0.0\n\n    def prepare_model"))
+    whole = run_step(step_task(tmp_path / "whole", dots, 1, False))
+    first = run_step(step_task(tmp_path / "parts", dots, 1, False), kill_after='"name": "latest"', source=source)
+    assert not losses(first), "the first epoch was over before it could be killed"
+    second = run_step(step_task(tmp_path / "parts", dots, 2, True))
+    resumed = next(e["resumed"] for e in second if e["type"] == "resumed")
+    assert 1 <= resumed["global_step"] < 9 and Path(resumed["checkpoint"]).name == "latest.pth"
+    assert losses(second) == losses(whole)
+    assert second[-1]["result"]["metrics"] == whole[-1]["result"]["metrics"]
+
+
+def test_saves_within_an_epoch_take_a_twentieth_of_the_time(tmp_path, dots, monkeypatch):
+    a = adapter(dots, tmp_path)
+    now = [1000.0]
+    monkeypatch.setattr("platform_sdk.base.time.monotonic", lambda: now[0])
+    saved = []
+
+    def save():
+        saved.append(now[0])
+        now[0] += 3.0
+
+    a._saved = now[0]
+    for _ in range(400):
+        now[0] += 1.0
+        a._save_when_due(save)
+    assert saved[0] == 1030.0 and all(later - earlier >= 63.0 for earlier, later in zip(saved, saved[1:])) and len(saved) == 7
+
+
+def test_a_full_disk_within_an_epoch_is_told(tmp_path, dots):
+    spool = Spool(tmp_path, 1)
+    a = adapter(dots, tmp_path / "out", logger=TrainingLogger(sink=spool))
+    a.save_seconds = 0.0
+
+    def full():
+        raise OSError(28, "No space left on device")
+
+    a._save_when_due(full)
+    assert "no checkpoint could be written within the epoch: [Errno 28] No space left on device" in spool.path.read_text()
+
+
 def test_a_kill_between_a_checkpoint_and_its_other_names_loses_neither(tmp_path, dots):
     """The last epoch's file is there; latest and best are not yet."""
     source = tmp_path / "dying.py"

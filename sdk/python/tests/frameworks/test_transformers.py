@@ -193,6 +193,32 @@ def test_bad_models_are_named(tmp_path, labels_index):
         make(labels_index, tmp_path, name="vit-huge").train()
 
 
+def test_saved_within_an_epoch(tmp_path, labels_index):
+    """What a crash leaves in the middle of an epoch goes on to the same weights."""
+    whole = make(labels_index, tmp_path / "whole", "image_classification")
+    whole.train()
+
+    class Crash(Exception):
+        pass
+
+    first = make(labels_index, tmp_path / "parts", "image_classification", logger=TrainingLogger(sink=Spool(tmp_path, 1)))
+    first.save_seconds = 0.0
+    announce = first.announce_checkpoints
+
+    def crash():
+        announce()
+        if first.trainer.state.global_step % first.trainer.reporter.per_epoch:
+            raise Crash
+
+    first.announce_checkpoints = crash
+    with pytest.raises(Crash):
+        first.train()
+    second = make(labels_index, tmp_path / "parts", "image_classification")
+    results = second.train(0, str(tmp_path / "parts/checkpoints/latest.pth"), True)
+    assert [r.epoch for r in results] == [0, 1] and [r.train_loss for r in results] == [r.train_loss for r in whole.trainer.reporter.results]
+    assert all(torch.equal(a, b) for a, b in zip(second.model.state_dict().values(), whole.model.state_dict().values()))
+
+
 def test_kill_and_resume_under_the_protocol(tmp_path, labels_index):
     def attempt(name, number, resume, **kill):
         return run_step(step_task(tmp_path / name, "transformers", "vit-tiny-patch16", labels_index, number, resume,
