@@ -45,6 +45,9 @@ type Harness struct {
 	// from it must end with the same numbers as an uninterrupted one; nil = yes.
 	// Of others the same epochs and the same metrics are asked for.
 	Exact func(checkpoint string) bool
+	// WholeEpochs is of an adapter that goes on from whole epochs only: stopped
+	// within its first, it need not leave a checkpoint.
+	WholeEpochs bool
 	// Bad returns a training whose data cannot be read, and what its error
 	// must name; nil = not checked.
 	Bad func(dir string) (task pipelines.Task, name string, err error)

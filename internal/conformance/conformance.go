@@ -110,8 +110,8 @@ func Harness(ctx context.Context, a adapters.Adapter, dir string, o Options) (ad
 			_, in := a.(adapters.Preparer) // Python; of this program's own, all do
 			return !in || adaptertest.SavedWhole(checkpoint)
 		},
-		PerClass: true,
-		With:     needed(fields), Change: merge(fitting(fields, change), o.Change), Skip: leftOut(fields, s.Task, o),
+		PerClass: true, WholeEpochs: s.Adapter == "ultralytics",
+		With: needed(fields), Change: merge(fitting(fields, change), o.Change), Skip: leftOut(fields, s.Task, o),
 		Slow: o.Slow, Parallel: o.Parallel,
 		// Of such small trainings a second thread costs more than it brings.
 		Env: map[string]string{"OMP_NUM_THREADS": "1"},

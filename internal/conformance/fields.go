@@ -11,9 +11,9 @@ import (
 // be set for a change of one to show within a few epochs, change the value
 // that it is changed to.
 var (
-	// In every training: by default what YOLO trainings begin with would be
-	// over before so short a one.
-	always = map[string]any{"augmentation.close_mosaic": 0}
+	// In every training: by default what YOLO trainings begin with would be over
+	// before so short a one, and its few images would not make one update.
+	always = map[string]any{"augmentation.close_mosaic": 0, "nominal_batch_size": batchSize}
 
 	with = map[string]map[string]any{
 		"optimizer.weight_decay":    {"optimizer.type": "adamw"},
@@ -24,7 +24,7 @@ var (
 		"augmentation.random_flip":  {"augmentation.rotation": 3.0},
 		"augmentation.enabled":      {"augmentation.rotation": 3.0, "augmentation.enabled": true},
 		"augmentation.color_jitter": {"augmentation.color_jitter": 0.1},
-		"scheduler.warmup_momentum": {"optimizer.type": "sgd", "scheduler.warmup_epochs": 2.0, "nominal_batch_size": batchSize},
+		"scheduler.warmup_momentum": {"optimizer.type": "sgd", "scheduler.warmup_epochs": 2.0},
 		"scheduler.warmup_bias_lr":  {"scheduler.warmup_epochs": 2.0},
 		// At this rate nothing is learned, so that patience ends.
 		"early_stopping.patience": {"optimizer.learning_rate": 1e-9, "scheduler.type": "none"},
