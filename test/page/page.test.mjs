@@ -306,10 +306,21 @@ describe("page", { skip: lacking ? `skipped: ${lacking}` : false }, () => {
       await rendered("the defaults", () => site.go(page, `new?adapter=${adapter}&task=${task}&model=${models[0].model_name}`));
       for (const preset of Object.keys(presets)) await rendered(`preset ${preset}`, () => page.getByLabel("Preset").selectOption(preset));
       await rendered("no preset", () => page.getByLabel("Preset").selectOption(""));
+      /** activate sets what a field depends on, the outermost first. */
+      const activate = async (name) => {
+        const { condition } = schema.fields.find((f) => f.name === name);
+        if (!condition) return;
+        await activate(condition.field);
+        const [want, control] = [[condition.value].flat()[0], field(condition.field)];
+        if (typeof want === "boolean") {
+          if ((await control.isChecked()) !== want) await rendered(`${name} may be set`, () => control.setChecked(want));
+        } else if ((await control.inputValue()) !== want) await rendered(`${name} may be set`, () => control.selectOption(want));
+      };
       const controlling = [...new Set(schema.fields.flatMap((f) => (f.condition ? [f.condition.field] : [])))];
       assert.ok(controlling.length >= 1);
       for (const name of controlling) {
         const f = schema.fields.find((x) => x.name === name);
+        await activate(name);
         for (const option of f.type === "boolean" ? [true, false] : f.options.map((o) => o.value)) {
           const children = schema.fields.filter((x) => x.condition?.field === name);
           const visible = children.filter((c) => [c.condition.value].flat().includes(option));
