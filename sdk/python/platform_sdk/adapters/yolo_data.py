@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
+from PIL import UnidentifiedImageError
 from ultralytics.data.augment import classify_augmentations, classify_transforms
 from ultralytics.data.dataset import ClassificationDataset, YOLODataset
 
@@ -97,3 +98,10 @@ class Labelled(ClassificationDataset):
         self.torch_transforms = classify_transforms(size=args.imgsz) if not augment else classify_augmentations(
             size=args.imgsz, scale=(1.0 - args.scale, 1.0), hflip=args.fliplr, vflip=args.flipud, erasing=args.erasing,
             auto_augment=args.auto_augment, hsv_h=args.hsv_h, hsv_s=args.hsv_s, hsv_v=args.hsv_v)
+
+    @staticmethod
+    def imread(f: str) -> np.ndarray:
+        image = ClassificationDataset.imread(f)
+        if image is None:  # the framework would fail later, on no image, without its name
+            raise UnidentifiedImageError(f"{f} cannot be read as an image")
+        return image

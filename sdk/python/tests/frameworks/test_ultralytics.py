@@ -16,6 +16,7 @@ from platform_sdk.adapters.ultralytics import UltralyticsAdapter, get_models  # 
 from platform_sdk.adapters.yolo_settings import schema  # noqa: E402
 from platform_sdk.events import Spool  # noqa: E402
 from platform_sdk.reader import nest  # noqa: E402
+from platform_sdk.step import cause_of  # noqa: E402
 
 MODELS = {"object_detection": "yolov8n", "instance_segmentation": "yolov8n-seg", "pose_estimation": "yolov8n-pose",
           "image_classification": "yolov8n-cls"}
@@ -217,6 +218,16 @@ def test_mosaic_that_is_over_before_it_begins_is_told(tmp_path, boxes_index):
     assert applied["augmentation.mosaic"] == applied["augmentation.mixup"] == 0 and applied["augmentation.close_mosaic"] == 2
     assert "augmentation.mosaic, augmentation.mixup: not used, because the last 2 epochs" in spool.path.read_text()
     assert built(boxes_index, tmp_path / "long", "object_detection", config | {"augmentation.close_mosaic": 1}).applied_config()["augmentation.mosaic"] == 0.5
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path, labels_index):
+    planned = json.loads(labels_index.read_text())
+    planned["splits"]["train"][0]["p"] = str(tmp_path / "broken.png")
+    (tmp_path / "broken.png").write_text("this is no image")
+    (tmp_path / "planned.json").write_text(json.dumps(planned))
+    with pytest.raises(Exception, match="broken.png cannot be read as an image") as told:
+        make(tmp_path / "planned.json", tmp_path / "out", "image_classification").train()
+    assert cause_of(told.value) == "data"
 
 
 def test_images_without_boxes_are_refused(tmp_path, labels_index):
