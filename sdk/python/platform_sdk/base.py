@@ -17,7 +17,7 @@ from .logger import TrainingLogger
 from .results import MetricsResult, measured
 
 _log = logging.getLogger("platform_sdk")
-_SAVE_SHARE = 20
+_SAVE_SHARE = 20  # at most a twentieth of the time goes into checkpoints within epochs
 
 
 class Stop(BaseException):
