@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/pipelines/spool"
 )
 
@@ -159,7 +161,7 @@ func (m *mirror) push(ctx context.Context, last bool) error {
 	for range 5 {
 		rec.Files, rec.Links, err = m.files(ctx, run)
 		if !errors.Is(err, fs.ErrNotExist) {
-			break // otherwise retention removed a checkpoint meanwhile
+			break // otherwise retention removed a checkpoint meanwhile, or it was replaced
 		}
 	}
 	if err != nil {
@@ -331,6 +333,10 @@ func (m *mirror) whole(ctx context.Context, run pipelines.Run, rel string) ([]ar
 	}
 	if err := m.archive.Blobs.Put(ctx, runKey(m.runID, p.Key), file); err != nil {
 		return nil, err
+	}
+	// As a Python adapter replaces latest: the object may not be what its name says.
+	if strings.HasPrefix(rel, "checkpoints/") && !durable.Unchanged(file, info) {
+		return nil, fmt.Errorf("%s was replaced while it was sent: %w", rel, fs.ErrNotExist)
 	}
 	m.sent[p.Key] = true
 	return []archivedPart{p}, nil

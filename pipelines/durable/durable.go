@@ -29,6 +29,13 @@ func WriteFile(path string, data []byte, mode os.FileMode) error {
 	return SyncDir(filepath.Dir(path))
 }
 
+// Unchanged reports whether a path still is the file that it was: what is
+// written whole is changed by another file under its name.
+func Unchanged(path string, was fs.FileInfo) bool {
+	is, err := os.Stat(path)
+	return err == nil && os.SameFile(is, was) && is.Size() == was.Size() && is.ModTime().Equal(was.ModTime())
+}
+
 // SyncDir makes the names in a folder durable.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)

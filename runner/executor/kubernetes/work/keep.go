@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/trainwright/trainwright/pipelines"
+	"github.com/trainwright/trainwright/pipelines/durable"
 	"github.com/trainwright/trainwright/pipelines/spool"
 	"github.com/trainwright/trainwright/runner"
 	"github.com/trainwright/trainwright/runner/mirror"
@@ -160,7 +161,7 @@ func (k *Keeper) push(ctx context.Context, final bool, own []string) error {
 	for range 5 {
 		err = k.files(ctx, &m, own)
 		if !errors.Is(err, fs.ErrNotExist) {
-			break // otherwise retention removed a checkpoint meanwhile
+			break // otherwise retention removed a checkpoint meanwhile, or it was replaced
 		}
 	}
 	if err != nil {
@@ -223,6 +224,9 @@ func (k *Keeper) whole(ctx context.Context, rel string) (part, error) {
 	}
 	if err := k.place.Blobs.Put(ctx, key, at); err != nil {
 		return part{}, err
+	}
+	if !durable.Unchanged(at, info) { // as a Python adapter replaces latest: the object may not be what its name says
+		return part{}, fmt.Errorf("%s was replaced while it was sent: %w", rel, fs.ErrNotExist)
 	}
 	k.sent[key] = true
 	return have.part, nil

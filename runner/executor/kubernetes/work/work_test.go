@@ -2,6 +2,7 @@ package work_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ type bucket struct {
 	away atomic.Bool
 	mu   sync.Mutex
 	puts []string
+	hook func(key, file string) // before each Put
 }
 
 func (b *bucket) Put(ctx context.Context, key, file string) error {
@@ -32,6 +34,9 @@ func (b *bucket) Put(ctx context.Context, key, file string) error {
 	b.mu.Lock()
 	b.puts = append(b.puts, key)
 	b.mu.Unlock()
+	if b.hook != nil {
+		b.hook(key, file)
+	}
 	return b.Blobs.Put(ctx, key, file)
 }
 
@@ -238,6 +243,55 @@ func TestBucketAway(t *testing.T) {
 	s.must(os.RemoveAll(filepath.Join(s.run(), "checkpoints")))
 	if s.bring(); s.read("run/checkpoints/epoch_1/w") != "one" {
 		t.Error("the checkpoint is lost")
+	}
+}
+
+// A checkpoint that is replaced while it is sent: no list names an object that
+// holds something else.
+func TestReplacedWhileSent(t *testing.T) {
+	s := newSides(t)
+	s.write("run/attempts/1/task.json", "task")
+	s.send()
+	latest := filepath.Join(s.run(), "checkpoints", "latest.pth")
+	replace := func(text string) {
+		s.write("new", text)
+		s.must(os.MkdirAll(filepath.Dir(latest), 0o755), os.Rename(filepath.Join(s.root, "new"), latest))
+	}
+	var once sync.Once
+	var lists atomic.Int32
+	s.bucket.hook = func(key, file string) {
+		if file == latest {
+			once.Do(func() { replace("the whole of it") })
+		}
+		if !strings.HasSuffix(key, "/out.json") {
+			return
+		}
+		list, err := os.ReadFile(file)
+		s.must(err)
+		objects, err := s.bucket.List(context.Background(), "runs/r/pods/objects/")
+		s.must(err)
+		for _, o := range objects {
+			sum := o.Key[strings.LastIndexByte(o.Key, '/')+1:]
+			if !strings.Contains(string(list), sum) {
+				continue
+			}
+			lists.Add(1)
+			at := filepath.Join(t.TempDir(), sum)
+			s.must(s.bucket.Get(context.Background(), o.Key, at))
+			text, err := os.ReadFile(at)
+			s.must(err)
+			if got := fmt.Sprintf("%x", sha256.Sum256(text)); got != sum {
+				t.Errorf("the list names %s, which holds %q", sum[:8], text)
+			}
+		}
+	}
+	k := s.keep()
+	replace("half of it")
+	s.until("the checkpoint reaches the bucket", func() bool { return s.pushed("checkpoints/latest.pth") })
+	s.must(k.Finish(t.Context()))
+	s.must(os.RemoveAll(filepath.Join(s.run(), "checkpoints")))
+	if s.bring(); s.read("run/checkpoints/latest.pth") != "the whole of it" || lists.Load() == 0 {
+		t.Errorf("at home: %q, %d objects looked at", s.read("run/checkpoints/latest.pth"), lists.Load())
 	}
 }
 
