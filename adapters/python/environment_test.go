@@ -56,7 +56,10 @@ func wheel(t *testing.T, folder, name, version string) {
 func tools(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	path := filepath.SplitList(os.Getenv("PATH"))
-	beside := append([]string{filepath.Dir(os.Getenv("RUNNER_TEST_PYTHON"))}, path...)
+	beside := path
+	if interpreter := os.Getenv("RUNNER_TEST_PYTHON"); interpreter != "" {
+		beside = append([]string{filepath.Dir(interpreter)}, path...)
+	}
 	hasUV := func(folder string) bool {
 		_, err := exec.LookPath(filepath.Join(folder, "uv"))
 		return err == nil
@@ -64,7 +67,7 @@ func tools(t *testing.T, test func(t *testing.T)) {
 	t.Run("pip", func(t *testing.T) {
 		t.Setenv("PATH", strings.Join(slices.DeleteFunc(slices.Clone(path), hasUV), string(filepath.ListSeparator)))
 		if exec.Command("python3", "-c", "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))").Run() != nil {
-			t.Skip("needs Python 3.11 or newer with venv and ensurepip")
+			t.Skip("needs Python 3.11 or newer with venv and ensurepip, in a folder of PATH that has no uv")
 		}
 		test(t)
 	})

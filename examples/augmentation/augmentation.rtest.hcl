@@ -13,7 +13,7 @@ run "trains_each_recipe" {
   }
 }
 
-run "a_decay_needs_two_epochs_to_be_switched_off_before" {
+run "mixing_cannot_end_before_it_begins" {
   variables {
     epochs = 1
   }

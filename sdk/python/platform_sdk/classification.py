@@ -238,8 +238,8 @@ class ClassificationAdapter(TrainingAdapter):
         """Override to change a training batch as a whole: ``images`` [n, 3, size, size],
         ``labels`` [n], which may become probabilities [n, classes]. ``position`` is
         that of its first image in the epoch. Draw at random inside
-        ``training.draws_of(seed, epoch, position)``: a resumed training then does
-        the same."""
+        ``training.draws_of(seed, epoch, position, len(labels))``, a key that no
+        image's own draws have: a resumed training then does the same."""
         return images, labels
 
     def _out_of_patience(self) -> bool:
